@@ -1,0 +1,100 @@
+# make lab      set up, then open JupyterLab on notebooks/
+# make test     set up, then run every test: lint, layers, units, every notebook, the browser
+# make check    the quick part of it, without notebooks
+# make run      execute the course headless, HTML below build/ (make run ONLY="07 08" for some of it)
+# make sync     text sources -> notebooks, outputs kept     make notebooks   the same, executed
+# make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
+# make present  JupyterLab for a projector                  make demos      the lecture demos alone, in the browser
+# make slides   every notebook as offline slides, below build/slides
+# make bench    speed beside peers                          make bench-widgets   slider to new pixels
+# make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+ONLY   ?=
+TEXT    = $(wildcard notebooks/text/*.py solutions/text/*.py)
+
+.PHONY: lab present demos slides test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
+.DEFAULT_GOAL := lab
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
+	  f"lvmteach needs Python 3.10 to 3.13, {sys.executable} is {v[0]}.{v[1]}; say make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+lab: $(READY)
+	$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
+
+# What only some need is installed when it is first asked for.
+$(VENV)/.demos $(VENV)/.slides: $(VENV)/.%: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+present: $(READY)
+	$(BIN)/python -m lvmteach.classroom.present
+
+demos: $(VENV)/.demos
+	$(BIN)/python -m lvmteach.classroom.demo_pages
+
+slides: $(VENV)/.slides
+	$(BIN)/python -m lvmteach.classroom.slides $(ONLY)
+
+UNITS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(UNITS) -m "not browser and not notebooks and not exercises"
+
+# One notebook at a time: torch uses every core, and two at once are slower than one after the other.
+# Strict: every live demo is moved to its ends.
+NBVAL = LVMTEACH_STRICT=1 $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600
+
+notebook-tests: $(READY)
+	$(NBVAL) $(wildcard notebooks/*.ipynb solutions/*.ipynb)
+
+test: check notebook-tests $(VENV)/.demos $(VENV)/.slides
+	$(UNITS) --dist load -m exercises
+	$(BIN)/python -m pytest -q -m "browser or notebooks"
+
+# What reads images, where MNIST cannot be had.
+test-digits: $(READY)
+	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(BIN)/python -m pytest -q tests/test_data*.py
+	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(NBVAL) $(shell grep -l load_images notebooks/*.ipynb solutions/*.ipynb 2>/dev/null)
+
+run: $(READY)
+	$(BIN)/python -m lvmteach.classroom.notebooks run $(ONLY)
+
+sync: $(READY)
+	$(BIN)/python -m lvmteach.classroom.notebooks sync $(TEXT)
+
+notebooks: $(READY)
+	$(BIN)/python -m lvmteach.classroom.notebooks execute $(TEXT)
+
+exercises: $(READY)
+	$(BIN)/python -m lvmteach.classroom.release solutions exercises
+	$(BIN)/python -m lvmteach.classroom.overview solutions
+
+mutants: $(READY)
+	$(BIN)/python -m benchmarks.mutants
+
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(ONLY)
+
+bench-scaling: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.scaling
+
+bench-widgets: $(READY)
+	$(BIN)/python -m benchmarks.widgets $(ONLY)
+
+clean:
+	find build -mindepth 1 -maxdepth 1 -not -name long -exec rm -rf {} +  # build/long: hours of training
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
