@@ -1,0 +1,142 @@
+"""How good a trained model is: log p(x) by importance sampling, units in use, reconstructions, missing pixels.
+
+Nothing here takes a gradient or changes the model. Log-likelihoods are in nats, summed over pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lvmteach.integrals import Estimate
+
+
+class Imputation(NamedTuple):
+    """Where the chain ended, and the average of p(x|z)'s mean over its second half; both (N, D)."""
+
+    x: Tensor
+    mean: Tensor
+
+
+def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Float[Tensor, "N"]:
+    """log p(x) of each image by importance sampling with q(z|x) as proposal: log 1/K sum_k w_k, in nats.
+
+    The average of w is unbiased for p(x), so its logarithm is too small on average: by about Var[w] / (2 K p(x)^2)
+    once K is large. State K with the number. It is one draw of the importance weighted bound.
+
+    Args:
+        model: a VAE, or anything with `log_weights(x, K)`, (K, B).
+        x: the images, on the model's device.
+        K: samples an image.
+        chunk: how many of the N x K weights are worked out at a time; memory grows with it, and not with K.
+
+    Raises:
+        ValueError: K or chunk is below 1, or the model refuses x.
+
+    Source: Burda, Grosse and Salakhutdinov 2016, section 5.
+    """
+    if K < 1 or chunk < 1:
+        raise ValueError(f"K and chunk must be at least 1, got {K} and {chunk}")
+    samples = [min(chunk, K - done) for done in range(0, K, chunk)]
+    with _at_rest(model):
+        _check(model, x)
+        parts = [_log_sum(model, images, samples) for images in x.split(max(1, chunk // K))]
+    return torch.cat(parts) - math.log(K)
+
+
+def log_likelihood(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Estimate:
+    """The mean of log p(x) over images, in nats, by `log_marginal`, and its standard error.
+
+    The standard error is the spread over images, std / sqrt(N): how far another test set of N would be. It does not
+    hold the downward bias that falls with K.
+
+    Raises:
+        ValueError: fewer than 2 images.
+    """
+    if len(x) < 2:
+        raise ValueError(f"a standard error needs at least 2 images, got {len(x)}; for one use log_marginal")
+    log_p = log_marginal(model, x, K, chunk)
+    return Estimate(log_p.mean(), log_p.std() / math.sqrt(len(log_p)))
+
+
+def active_units(model, x: Float[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, "L"]:
+    """Which latent dimensions tell one x from another: the variance over x of E_q[z] is above the threshold.
+
+    A unit whose q(z|x) is the prior for every x has variance 0: it has collapsed.
+
+    Source: Burda, Grosse and Salakhutdinov 2016, section 5.2.
+    """
+    if len(x) < 2:
+        raise ValueError(f"a variance over x needs at least 2 images, got {len(x)}")
+    with _at_rest(model):
+        _check(model, x)
+        means = torch.cat([model.encoder(images).mean for images in x.split(5000)])
+    return means.var(0) > threshold
+
+
+def reconstruct(model, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+    """The mean of p(x|z) at the mean of q(z|x): what is left of x after the latent space."""
+    with _at_rest(model):
+        _check(model, x)
+        return model.decoder(model.encoder(x).mean).mean
+
+
+def impute(model, x: Float[Tensor, "N D"], missing: Bool[Tensor, "*N D"], steps: int = 100) -> Imputation:
+    """Fill in missing pixels by turns: z ~ q(z|x), then the missing part of x ~ p(x|z).
+
+    With the true posterior for q this would be Gibbs sampling from p(x_missing | x_observed). With an encoder it is
+    only close to that ("pseudo-Gibbs"): its stationary distribution is not known, and early turns show q an x
+    unlike any it was trained on. The first filling is a draw from the model.
+
+    Args:
+        x: whatever stands in missing places, NaN too, is not read.
+        missing: True where a pixel is missing, (N, D), or (D,) for the same places in each.
+        steps: number of turns, at least 2.
+
+    Source: Rezende, Mohamed and Wierstra 2014, appendix F; Mattei and Frellsen 2018, for what is wrong with it.
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
+    with _at_rest(model):
+        z = model.prior().sample((len(x),))
+        total = torch.zeros_like(x)
+        for step in range(steps):
+            p = model.decoder(z)
+            x = torch.where(missing, p.sample(), x)
+            if step == 0:
+                _check(model, x)
+            total += p.mean if step >= steps // 2 else 0
+            z = model.encoder(x).sample()
+    return Imputation(x, torch.where(missing, total / (steps - steps // 2), x))
+
+
+def _log_sum(model, x: Tensor, samples: list[int]) -> Tensor:
+    total = x.new_full((len(x),), -math.inf)
+    for k in samples:
+        total = torch.logaddexp(total, torch.logsumexp(model.log_weights(x, k), 0))
+    return total
+
+
+def _check(model, x: Tensor) -> None:
+    if hasattr(model, "check"):
+        model.check(x)
+
+
+@contextmanager
+def _at_rest(model) -> Iterator[None]:
+    """No gradients, and the model in evaluation mode (dropout off), as long as the block lasts."""
+    training = getattr(model, "training", False)  # a model that is no nn.Module is always at rest
+    if training:
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if training:
+            model.train()

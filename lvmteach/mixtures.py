@@ -1,0 +1,345 @@
+"""Mixtures of Gaussians: a component z is drawn from the weights, then x from that component.
+
+    p(x) = sum_c weights_c N(x | means_c, covariances_c)
+
+The posterior of z is exact, so EM climbs log p(x) itself. Log densities are in nats, summed over the D columns.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lvmteach import covariance as structures
+from lvmteach.covariance import Prior
+from lvmteach.em import EMFit, data_matrix, em
+
+
+class Mixture(NamedTuple):
+    """Parameters of C components. The covariances' shape says their structure."""
+
+    weights: Float[Tensor, " C"]  # p(z = c), summing to one
+    means: Float[Tensor, "C D"]
+    covariances: Tensor  # (C, D, D) full; (C, D), variances, diagonal; (C,), one variance, spherical
+
+
+class Sample(NamedTuple):
+    """Draws, and the component that each came from."""
+
+    x: Float[Tensor, "N D"]
+    z: Int[Tensor, " N"]
+
+
+def log_joint(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
+    """log p(x, z = c) = log weights_c + log N(x | means_c, covariances_c), in nats."""
+    squared, log_det = structures.of(params.covariances).distances(params.means, params.covariances)
+    constant = params.means.shape[1] * math.log(2 * math.pi)
+    return params.weights.log() - (constant + log_det + squared(x)) / 2
+
+
+def responsibilities(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
+    """The posterior p(z = c | x), each row summing to one; in log space, so far points have one too.
+
+    Raises:
+        ValueError: x and the means differ in columns, or x holds NaN or infinity.
+    """
+    return torch.softmax(log_joint(_fitting(x, params), params), -1)
+
+
+def log_likelihood(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, " N"]:
+    """log p(x), a datum, in nats.
+
+    Raises:
+        ValueError: x and the means differ in columns, or x holds NaN or infinity.
+    """
+    return torch.logsumexp(log_joint(_fitting(x, params), params), -1)
+
+
+def log_prior(params: Mixture, prior: Prior) -> Float[Tensor, ""]:
+    """log p(covariances), in nats, summed over components, without its constant. The equation is in `Prior`."""
+    return structures.log_prior(params.covariances, prior, params.means.shape[1])
+
+
+def sample(params: Mixture, N: int) -> Sample:
+    """N independent draws of x with their components z."""
+    z = torch.multinomial(params.weights, N, replacement=True)
+    noise = torch.randn(N, params.means.shape[1], dtype=params.means.dtype, device=params.means.device)
+    return Sample(params.means[z] + structures.of(params.covariances).coloured(noise, z, params.covariances), z)
+
+
+def bic(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, ""]:
+    """Bayesian information criterion, -2 log p(all x) + (free parameters) log N, in nats: lower is better.
+
+    Source: Schwarz 1978; for mixtures, Fraley and Raftery 2002.
+    """
+    return -2 * log_likelihood(x, params).sum() + free_parameters(params) * math.log(len(x))
+
+
+def free_parameters(params: Mixture) -> int:
+    """How many numbers the mixture has to choose: C - 1 weights, C D means, and the covariances'."""
+    C, D = params.means.shape
+    return C - 1 + C * D + structures.of(params.covariances).size(C, D)
+
+
+def covariance_matrices(params: Mixture) -> Float[Tensor, "C D D"]:
+    """The covariances as matrices, whatever their structure."""
+    return structures.of(params.covariances).matrices(params.covariances, params.means.shape[1])
+
+
+def e_step(x: Float[Tensor, "N D"], params: Mixture, prior: Prior | None = None) -> tuple[Tensor, Tensor]:
+    """Responsibilities (N, C), and what EM climbs: log p(x), plus log p(covariances) if there is a prior.
+
+    The second is in nats per datum, the mean over N (the prior's term is divided by N too).
+    """
+    joint = log_joint(x, params)
+    log_p = torch.logsumexp(joint, -1, keepdim=True)
+    objective = log_p.mean() if prior is None else log_p.mean() + log_prior(params, prior) / len(x)
+    return (joint - log_p).exp(), objective
+
+
+def m_step(
+    x: Float[Tensor, "N D"], r: Float[Tensor, "N C"], *, covariance: str = "full", prior: Prior | None = None
+) -> Mixture:
+    """The best parameters for given responsibilities: shares, weighted means and weighted covariances.
+
+        N_c = sum_n r_nc,   weights_c = N_c / N,   means_c = sum_n r_nc x_n / N_c,
+        covariances_c = (sum_n r_nc (x_n - means_c)(x_n - means_c)' + points V) / (N_c + points)
+
+    with the prior's points and V = diag(variance), both zero without one.
+
+    Raises:
+        FloatingPointError: a component has no point left, or has collapsed: it has no width in some direction.
+
+    Source: Bishop 2006, section 9.2.2; the prior's part, Fraley and Raftery 2007.
+    """
+    n, means, scatter = _moments(x, r, covariance)
+    covariances = structures.best(scatter, n, prior, x.shape[1])
+    return _refuse_collapsed(Mixture(n / len(x), means, covariances), len(x))
+
+
+def fit_labelled(
+    x: Float[Tensor, "N D"], z: Int[Tensor, " N"], *, covariance: str = "full", prior: Prior | None = None
+) -> Mixture:
+    """The maximum when the components are known: the M step with responsibilities of zero and one.
+
+    Args:
+        z: the component of each row, 0 to C - 1, none without a row.
+
+    Raises:
+        ValueError: z is not (N,) integers from zero, or x does not pass the border.
+        FloatingPointError: as in `m_step`.
+    """
+    x = _data(x, prior)
+    if z.shape != (len(x),) or z.is_floating_point() or z.min() < 0:
+        raise ValueError(
+            f"z must be (N,) = ({len(x)},) integers from 0, got {tuple(z.shape)} of {z.dtype}; "
+            "names can be numbered by torch.unique(z, return_inverse=True)"
+        )
+    return m_step(x, torch.nn.functional.one_hot(z.long()).to(x), covariance=covariance, prior=prior)
+
+
+def fit_from(
+    x: Float[Tensor, "N D"],
+    start: Mixture,
+    *,
+    prior: Prior | None = None,
+    max_steps: int = 1000,
+    tol: float = 1e-8,
+) -> EMFit:
+    """EM from these parameters, of whose structure the result is.
+
+    Args:
+        prior: without one the likelihood is climbed, which is unbounded: a component may collapse.
+        max_steps, tol: as in `em`; tol is in nats per datum.
+
+    Returns:
+        EMFit whose log_lik is the mean log p(x) in nats per datum, plus log p(covariances) / N given a prior.
+
+    Raises:
+        ValueError: x does not pass the border (`data_matrix`), N < C, or start does not fit it.
+        FloatingPointError: a component has collapsed or has no point left.
+
+    Warns:
+        ConvergenceWarning: as in `em`.
+        UserWarning: a component of the result holds less than half a point.
+    """
+    x = _data(x, prior, rows=len(start.weights))
+    start = _refuse_collapsed(_distribution(start), len(_fitting(x, start)))
+    name = structures.of(start.covariances).name
+    steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior)
+    fit = em(x, start, *steps, max_steps=max_steps, tol=tol)
+    _warn_of_empty(fit.params.weights * len(x))
+    return fit
+
+
+def fit_mixture(
+    x: Float[Tensor, "N D"],
+    C: int,
+    *,
+    covariance: str = "full",
+    prior: Prior | None = None,
+    restarts: int = 5,
+    max_steps: int = 1000,
+    tol: float = 1e-8,
+) -> EMFit:
+    """The best of several runs of EM, each from its own k-means++ start (`random_start`).
+
+    Args:
+        C: number of components.
+        covariance: full, diagonal or spherical.
+        restarts: number of runs; the one with the highest last entry of log_lik is returned.
+        prior, max_steps, tol: as in `fit_from`, whose result, errors and warnings these are.
+    """
+    _at_least_one(C=C, restarts=restarts)
+    best = None
+    for _ in range(restarts):
+        start = random_start(x, C, covariance=covariance, prior=prior)
+        fit = fit_from(x, start, prior=prior, max_steps=max_steps, tol=tol)
+        best = fit if best is None else max(best, fit, key=lambda run: float(run.log_lik[-1]))
+        if not fit.converged and len(fit.log_lik) <= max_steps:  # interrupted: do not go on to the next
+            break
+    return best
+
+
+def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", prior: Prior | None = None) -> Mixture:
+    """A place to start EM: k-means++ seeds, and the shares, means and pooled covariance of their cells.
+
+    One covariance for all, because a cell may hold a single point.
+
+    Raises:
+        ValueError: x has fewer than C rows, or fewer than C distinct ones.
+        FloatingPointError: the pooled covariance is singular.
+    """
+    _at_least_one(C=C)
+    x = _data(x, prior, rows=C)
+    nearest = _distances(x, seeds(x, C)).argmin(0)
+    n, means, scatter = _moments(x, torch.nn.functional.one_hot(nearest, C).to(x), covariance)
+    pooled = structures.best(scatter.sum(0, keepdim=True), n.sum(0, keepdim=True), prior, x.shape[1])
+    covariances = pooled.expand_as(scatter).clone()
+    return _refuse_collapsed(Mixture(n / len(x), means, covariances), len(x))
+
+
+def seeds(x: Float[Tensor, "N D"], C: int, candidates: int | None = None) -> Float[Tensor, "C D"]:
+    """k-means++: C rows of x, each drawn with probability proportional to its squared distance from those before.
+
+    The greedy form: of several such draws, the one that leaves the smallest sum of squared distances. The draws
+    depend on those before, so this loop over components cannot be vectorised.
+
+    Args:
+        candidates: draws to choose from; 2 + log C if not given. 1 is the plain form.
+
+    Raises:
+        ValueError: x has fewer than C distinct rows.
+
+    Source: Arthur and Vassilvitskii 2007, the greedy form in their section 7.
+    """
+    draws = candidates or 2 + int(math.log(C))
+    chosen = [x[torch.randint(len(x), (), device=x.device)]]
+    squared = _distances(x, chosen[0][None])[0].square()
+    while len(chosen) < C:
+        up_to = squared.cumsum(0)
+        if not up_to[-1] > 0:
+            raise ValueError(
+                f"x must have at least C = {C} distinct rows, got {len(chosen)} among {len(x)}: fit C = {len(chosen)} "
+                "or fewer, or take the duplicates as what they are: x.unique(dim=0)"
+            )
+        here = up_to[-1] * torch.rand(draws, dtype=x.dtype, device=x.device)
+        rows = x[torch.searchsorted(up_to, here, right=True).clamp(max=len(x) - 1)]
+        left = torch.minimum(squared, _distances(x, rows).square())
+        best = left.sum(1).argmin()
+        chosen.append(rows[best])
+        squared = left[best]
+    return torch.stack(chosen)
+
+
+def _distances(x: Tensor, rows: Tensor) -> Tensor:
+    """Euclidean distances (rows, N), from differences: a matrix product would not give duplicates zero."""
+    return torch.cdist(rows, x, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _moments(x: Tensor, r: Tensor, covariance: str) -> tuple[Tensor, Tensor, Tensor]:
+    structure = structures.named(covariance)
+    n = r.sum(0)
+    gone = n < torch.finfo(n.dtype).eps
+    if gone.any():
+        raise FloatingPointError(
+            f"{_which(gone)} lost every point: each is far better explained by another. The start lies too far from "
+            "the data, or C is too large: start nearer (`random_start`), or with fewer components"
+        )
+    means = r.T @ x / n[:, None]
+    return n, means, structure.scatter(x, r, means)
+
+
+def _refuse_collapsed(params: Mixture, N: int) -> Mixture:
+    structure = structures.of(params.covariances)
+    matrices = covariance_matrices(params)
+    away = params.means - params.weights @ params.means
+    spread = params.weights @ (matrices.diagonal(dim1=-2, dim2=-1) + away.square())
+    # Rounding leaves a variance uncertain by about D eps of its column's mean square: below that, no width is left.
+    floor = 10 * len(spread) * torch.finfo(spread.dtype).eps * (spread + away.square())
+    collapsed = ~(structure.variances(params.covariances, len(spread)) > floor).all(-1)
+    if collapsed.any():
+        held = ", ".join(f"{points:.3g}" for points in (N * params.weights[collapsed]).tolist())
+        raise FloatingPointError(
+            f"{_which(collapsed)} collapsed: no width is left in some direction of the {structure.name} covariance "
+            f"(points held: {held} of {N}). The likelihood has no maximum there, it goes to infinity. Causes: too few "
+            "points, duplicates, columns that depend on each other. Remedies: a prior (prior=Prior(points=..., "
+            "variance=...)), fewer components, covariance='diagonal' or 'spherical'"
+        )
+    return params
+
+
+def _warn_of_empty(n: Tensor) -> None:
+    empty = n < 0.5  # a component that holds one point, and shares it, has a little less than 1
+    if empty.any():
+        warnings.warn(
+            f"{_which(empty)} of {len(n)} ended with less than half a point: the data do not need so many; lower C",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _which(components: Tensor) -> str:
+    which = components.nonzero().flatten().tolist()
+    return f"component{'s' if len(which) > 1 else ''} {', '.join(map(str, which))}"
+
+
+def _data(x: Tensor, prior: Prior | None, rows: int = 2) -> Tensor:
+    """x past the border; a prior lets constant columns through, as it gives them a width."""
+    if prior is not None and not (prior.points > 0 and torch.as_tensor(prior.variance, device=x.device).min() > 0):
+        raise ValueError(f"a prior needs points > 0 and variance > 0, got {prior}; for none say prior=None")
+    return data_matrix(x, rows=rows, constant=prior is not None)
+
+
+def _fitting(x: Tensor, params: Mixture) -> Tensor:
+    x = data_matrix(x, rows=1, constant=True)
+    if x.shape[1] != params.means.shape[1]:
+        raise ValueError(f"x has {x.shape[1]} columns, the means have {params.means.shape[1]}; they must agree")
+    return x
+
+
+def _distribution(start: Mixture) -> Mixture:
+    """The start in float64, if its parts are those of one mixture."""
+    start = Mixture(*(part.double() for part in start))
+    C, D = start.means.shape
+    shapes = {3: (C, D, D), 2: (C, D), 1: (C,)}
+    if start.weights.shape != (C,) or start.covariances.shape != shapes.get(start.covariances.ndim):
+        raise ValueError(
+            f"weights must be (C,) and covariances (C, D, D), (C, D) or (C,) for means (C, D) = ({C}, {D}), got "
+            f"{tuple(start.weights.shape)} and {tuple(start.covariances.shape)}"
+        )
+    if not (start.weights > 0).all() or abs(float(start.weights.sum()) - 1) > 1e-6:
+        raise ValueError(f"weights must be positive and sum to one, got {start.weights}; try weights / weights.sum()")
+    return start
+
+
+def _at_least_one(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")

@@ -1,0 +1,43 @@
+"""Variational autoencoders: an encoder, a decoder and a prior, each a module that returns a distribution.
+
+Whatever takes the place of one of the three need only do the same: `forward` returns a `torch.distributions`
+object whose last dimension is the event (`Independent(..., 1)`). Objectives see the log weights alone, in nats.
+
+| on paper | in code | shape |
+|---|---|---|
+| q(z given x) | encoder(x) | batch B, event L |
+| p(x given z) | decoder(z) | batch K x B, event D |
+| p(z) | prior() | batch (), event L |
+| log w | model.log_weights(x, K) | K x B |
+
+Source: Kingma and Welling 2014.
+"""
+
+from lvmteach.vae.model import VAE, Draw, Terms
+from lvmteach.vae.parts import (
+    BernoulliDecoder,
+    GaussianDecoder,
+    GaussianEncoder,
+    MixturePrior,
+    StandardNormal,
+    StudentTDecoder,
+    gaussian,
+    mlp,
+)
+from lvmteach.vae.pretrained import Pretrained, pretrained
+
+__all__ = [
+    "VAE",
+    "BernoulliDecoder",
+    "Draw",
+    "GaussianDecoder",
+    "GaussianEncoder",
+    "MixturePrior",
+    "Pretrained",
+    "StandardNormal",
+    "StudentTDecoder",
+    "Terms",
+    "gaussian",
+    "mlp",
+    "pretrained",
+]

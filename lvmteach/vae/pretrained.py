@@ -1,0 +1,56 @@
+"""Models of binary MNIST that were trained for longer than a lecture lasts, and come with the package.
+
+| name | objective | z | what it is for |
+|---|---|---|---|
+| plane | ELBO | 2 | the latent plane, drawn |
+| iwae_1 | ELBO, which is the bound at K = 1 | 50 | the paper's VAE |
+| iwae_5 | importance weighted bound, K = 5 | 50 | the paper's IWAE |
+| iwae_50 | K = 50, starting from iwae_1 | 50 | the paper's best |
+
+Each has a card, a JSON file beside it, with the schedule, the data's hash and the test log-likelihood in nats.
+`python -m benchmarks.long` makes them, and measures them again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from lvmteach.checkpoints import load
+from lvmteach.vae.model import VAE
+from lvmteach.vae.parts import BernoulliDecoder, GaussianEncoder, StandardNormal
+
+FOLDER = Path(__file__).parent / "trained"
+NAMES = ("plane", "iwae_1", "iwae_5", "iwae_50")
+PIXELS = 784
+
+
+class Pretrained(NamedTuple):
+    """A trained model at rest (`eval`, float32), and what its card says of it."""
+
+    model: VAE
+    card: dict
+
+
+def pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
+    """A model that comes with the package, for black and white MNIST images (B, 784).
+
+    Weights are kept in half precision and returned in float32; the card's numbers hold for them as they are here.
+
+    Raises:
+        ValueError: there is no model of that name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no model {name!r} comes with the package; there are {', '.join(NAMES)}")
+    card = json.loads((FOLDER / f"{name}.json").read_text())
+    model = mnist_vae(card["L"]).half()  # as in the file: `load` takes no other type
+    load(model, FOLDER / f"{name}.safetensors")
+    return Pretrained(model.float().to(device).eval(), card)
+
+
+def mnist_vae(L: int) -> VAE:
+    """The architecture of Burda et al. 2016 with one stochastic layer: 784-200-200-L and back, tanh units."""
+    return VAE(GaussianEncoder(PIXELS, L), BernoulliDecoder(L, PIXELS), StandardNormal(L))
