@@ -1,0 +1,1 @@
+"""What the classroom needs and the mathematics does not: figures, widgets, notebook tools."""

@@ -1,0 +1,137 @@
+"""Run a student's function once, safely: on copies of its input, within a time limit, with everything caught."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import copy
+import io
+import linecache
+import signal
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lvmteach.runtime import seeded
+
+
+class Outcome(NamedTuple):
+    """What one call did. where: the student's own line that raised. changed: the name of an input it altered."""
+
+    value: Any = None
+    error: Exception | None = None
+    where: str = ""
+    printed: str = ""
+    changed: str = ""
+    timed_out: bool = False
+
+    @property
+    def not_attempted(self) -> bool:
+        return isinstance(self.error, NotImplementedError)
+
+
+def attempt(function: Callable, args: tuple, seconds: float) -> Outcome:
+    """Call `function` on copies of `args`, on a random stream that is the same at every call."""
+    given = tuple(copied(value) for value in args)
+    printed = io.StringIO()
+    try:
+        with seeded(0), contextlib.redirect_stdout(printed), warnings.catch_warnings(), time_limit(seconds):
+            warnings.simplefilter("ignore")  # the words are the verdict's; a misconception tried warns too
+            value = function(*given)
+    except TimeLimit:
+        return Outcome(timed_out=True)
+    except Exception as error:  # whatever the student's code raises is a finding, not our failure
+        return Outcome(error=error, where=_own_line(function, error), printed=printed.getvalue())
+    return Outcome(value, printed=printed.getvalue(), changed=_changed(function, args, given))
+
+
+class TimeLimit(Exception):
+    """The time for one call is over."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Stop the block after some seconds, as the stop button would. Only the main thread can be stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    lock, state = threading.Lock(), {"done": False, "fired": False}
+
+    def fire() -> None:
+        with lock:
+            if not state["done"]:
+                state["fired"] = True
+                _thread.interrupt_main()
+
+    # A process started in the background may have been told to ignore interrupts; here they must get through.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(seconds, fire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+        with lock:
+            state["done"] = True
+        if state["fired"]:
+            time.sleep(1)  # the interrupt is on its way; meet it here
+    except KeyboardInterrupt:
+        if state["fired"]:
+            raise TimeLimit from None
+        raise
+    finally:
+        state["done"] = True
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
+
+
+def copied(value: Any) -> Any:
+    """A copy that can be altered without harm; a tensor keeps its requires_grad."""
+    if isinstance(value, Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if isinstance(value, tuple):
+        parts = [copied(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # a closure over a non-leaf tensor, say: then it is shared
+        return value
+
+
+def _changed(function: Callable, before: tuple, after: tuple) -> str:
+    """The name of the first input that was altered, or ''."""
+    names = (
+        function.__code__.co_varnames if hasattr(function, "__code__") else [f"number {i}" for i in range(len(before))]
+    )
+    for name, old, new in zip(names, before, after, strict=False):
+        if not _same(old, new):
+            return name
+    return ""
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, Tensor):
+        return old.shape == new.shape and torch.equal(old.nan_to_num(nan=0.123), new.nan_to_num(nan=0.123))
+    if isinstance(old, np.ndarray):
+        return np.array_equal(old, new, equal_nan=old.dtype.kind == "f")
+    if isinstance(old, (tuple, list)):
+        return len(old) == len(new) and all(_same(a, b) for a, b in zip(old, new, strict=True))
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    return True
+
+
+def _own_line(function: Callable, error: Exception) -> str:
+    """Where in the student's own code it happened: the innermost line of the function's file."""
+    code = getattr(function, "__code__", None)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
+    if not frames:
+        return ""
+    line = frames[-1].line or linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
+    return f"\n  in your line {frames[-1].lineno}: {line}"
