@@ -1,0 +1,429 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 Start here
+#
+# After this notebook you will be able to
+#
+# - tell whether your machine is ready, and paste a useful report when it is not;
+# - read a neural net as the parameters of a distribution, and its loss as a log-likelihood;
+# - say why a gradient from a few data points is worth following;
+# - name four families of latent variable models, and four things they are for.
+#
+# **Time** 30 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** Python, a little PyTorch,
+# the Gaussian density.
+#
+# | maths | code | shape | meaning |
+# |---|---|---|---|
+# | $x$ | `x` | $N \times D$ | observed data, a row a datum |
+# | $y$ | `y` | $N$ | labels, 0 or 1 |
+# | $z$ | `z` | $N \times L$ | latent variables |
+# | $\theta$ | `theta`, `net.parameters()` | | generative parameters |
+# | $\ell(\theta)$ | `log_lik` | scalar | log-likelihood, in nats |
+# | $N, D, L, B$ | `N, D, L, B` | | data, observed and latent dimension, batch |
+#
+# Logarithms are natural, so log-likelihoods are in *nats*.
+
+# %%
+import itertools
+import math
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.datasets import load_breast_cancer, load_digits, make_moons
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+from torch.distributions import Bernoulli
+
+from lvmteach.classroom import course, plots
+from lvmteach.data import load_images
+from lvmteach.linear_gaussian import fit_ppca, log_likelihood, posterior
+from lvmteach.runtime import report, seeded
+
+# %% [markdown]
+# ## Is everything here?
+#
+# The next cell prints what you would paste into a question: versions, device, threads, data.
+
+# %%
+report()
+
+# %% [markdown]
+# Some notebooks want images. MNIST is used where it is, or can be fetched; otherwise scikit-learn's small digits, and one
+# line says so. Every notebook runs on either.
+
+# %%
+images = load_images()
+print(f"{images.name}: {len(images.train)} training images of {images.shape[0]} x {images.shape[1]} pixels")
+assert images.train.shape[1] == math.prod(images.shape)
+assert 0 <= images.train.min() <= images.train.max() <= 1
+
+# %%
+fig, ax = plots.figure(size=(9, 3))
+plots.image_grid(ax, images.train[:40], images.shape, cols=20)
+ax.set_title(f"the first 40 images of {images.name}")
+plots.show(fig, alt="Two rows of handwritten digits, dark ink on white.")
+
+# %% [markdown]
+# ## How a notebook of this course works
+#
+# - **Stop before you run.** Where the text asks a question, answer it before you run the next cell.
+# - **Nothing is claimed that is not computed.** A number in the text is computed in a cell, and an `assert` compares it with an
+#   *oracle*: an exact value that was found another way. If you break something, a cell will tell you.
+# - **Chance is local.** A cell that draws random numbers says `with seeded(3):`. Change the number to see what was luck.
+# - **Long work** shows a progress bar. Interrupt the kernel whenever you have seen enough: what was learnt is kept.
+#
+# An oracle at work: two ways to the same number, which share no code.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+x = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
+ours = torch.distributions.Normal(0, 1).log_prob(x).sum()
+oracle = stats.norm.logpdf(x.numpy()).sum()  # scipy, not torch
+print(f"log p(x) = {ours:.4f} nats")
+assert abs(ours - oracle) < 1e-12  # float64 rounding
+
+# %% [markdown]
+# ## A neural net parametrises a distribution
+#
+# A classifier does not return a label. It returns a number, and that number is the parameter of a distribution over labels:
+#
+# $$p_\theta(y \mid x) = \mathrm{Bernoulli}\big(y \mid \pi = \mathrm{sigmoid}(f_\theta(x))\big)$$
+#
+# Everything else follows. The likelihood of the data is a product over points, its logarithm a sum, and we climb it:
+#
+# $$\ell(\theta) = \sum_{n=1}^N \log p_\theta(y_n \mid x_n)$$
+
+
+# %%
+def log_likelihood_of_labels(net, x, y):
+    p_y = Bernoulli(logits=net(x).squeeze(-1))  # the net's output is a distribution's parameter
+    return p_y.log_prob(y).sum()
+
+
+# %% [markdown]
+# You may know the *cross-entropy loss*. **Before you run the cell:** how is it related to $\ell(\theta)$?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+logits = torch.tensor([2.0, -1.0, 0.3], dtype=torch.float64)
+y = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+log_lik = log_likelihood_of_labels(lambda x: x, logits[:, None], y)
+cross_entropy = nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="sum")
+print(f"log-likelihood {log_lik:.4f}, cross-entropy {cross_entropy:.4f} nats")
+assert abs(log_lik + cross_entropy) < 1e-12
+
+# %% [markdown]
+# The same number with the opposite sign. Minimising cross-entropy *is* maximum likelihood; nothing was added.
+#
+# ### Is the maximum really found?
+#
+# With a linear $f_\theta(x) = w^\top x + b$ the log-likelihood is concave: there is one maximum, and scikit-learn's logistic regression
+# finds it by a method of its own. So the two must agree.
+
+# %%
+tumours = load_breast_cancer()
+x = torch.as_tensor(stats.zscore(tumours.data[:, :5]))  # five features, so that the classes overlap
+y = torch.as_tensor(tumours.target, dtype=torch.float64)
+linear = nn.Linear(5, 1, dtype=torch.float64)
+climb = torch.optim.LBFGS(linear.parameters(), max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+
+def minus_log_lik():
+    climb.zero_grad()
+    loss = -log_likelihood_of_labels(linear, x, y)
+    loss.backward()
+    return loss
+
+
+climb.step(minus_log_lik)
+
+# %%
+peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=5000).fit(x.numpy(), y.numpy())
+chance = peer.predict_proba(x.numpy())[np.arange(len(y)), y.numpy().astype(int)]
+ours, oracle = -minus_log_lik().item(), np.log(chance).sum()
+print(f"log-likelihood at the maximum: ours {ours:.5f}, scikit-learn {oracle:.5f} nats for {len(y)} patients")
+assert abs(ours - oracle) < 1e-5 * abs(oracle)  # both stop within 1e-10 of a flat gradient
+
+# %% [markdown]
+# ### A net instead of a line
+#
+# Only $f_\theta$ changes. The distribution, the likelihood and the code above stay as they are; this is the pattern of the whole course.
+
+# %%
+points, labels = make_moons(400, noise=0.2, random_state=0)
+points, labels = torch.tensor(points, dtype=torch.float32), torch.tensor(labels, dtype=torch.float32)
+with seeded(0):
+    net = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 1))
+adam = torch.optim.Adam(net.parameters(), lr=0.02)
+for _ in range(400):
+    adam.zero_grad()
+    (-log_likelihood_of_labels(net, points, labels)).backward()
+    adam.step()
+
+# %% [markdown]
+# **Before you look:** where will the net be unsure, and where will it be sure although it has seen nothing there?
+
+# %%
+across, up = torch.meshgrid(torch.linspace(-2, 3, 120), torch.linspace(-1.8, 2.3, 120), indexing="xy")
+with torch.no_grad():
+    pi = net(torch.stack([across, up], -1)).squeeze(-1).sigmoid()
+fig, ax = plots.figure()
+shades = ax.contourf(across, up, pi, levels=np.linspace(0, 1, 11), cmap=plots.DIVERGING, alpha=0.45)
+for label, colour, marker in ((0, plots.ORANGE, "o"), (1, plots.BLUE, "^")):
+    mine = points[labels == label]
+    ax.scatter(*mine.T, 26, colour, marker=marker, edgecolors="black", linewidths=0.6, label=f"y = {label}")
+fig.colorbar(shades, label="π(x), probability of y = 1")
+ax.set(xlabel="x₁", ylabel="x₂", title="a net gives every x a distribution over y")
+ax.legend(loc="upper right", frameon=True)
+plots.show(
+    fig, alt="Two interleaved half moons of points; the probability of class one changes along a curve between them."
+)
+
+# %%
+with torch.no_grad():
+    log_lik = log_likelihood_of_labels(net, points, labels).item()
+    base_rate = Bernoulli(labels.mean()).log_prob(labels).sum().item()
+print(f"log-likelihood: net {log_lik:.0f}, always the base rate {base_rate:.0f} nats for {len(labels)} points")
+assert abs(base_rate - 400 * math.log(0.5)) < 1e-3  # 200 points of each class: log 2 a point
+assert log_lik > base_rate / 3
+
+# %% [markdown]
+# ## Why a few points are enough for a step
+#
+# The log-likelihood is a sum over $N$ points; so is its gradient. Take $B$ of them at random and scale up:
+#
+# $$\hat g = \frac NB \sum_{n \in \text{batch}} \nabla_\theta \log p_\theta(y_n \mid x_n), \qquad \mathbb E[\hat g] = \nabla_\theta\, \ell(\theta)$$
+#
+# **Before you run the cell:** with $N = 8$ points there are 56 batches of 3. What is the average of their 56 gradients?
+
+# %%
+N, B = 8, 3
+few_x, few_y = x[:N], y[:N]
+
+
+def gradient(rows):
+    log_lik = log_likelihood_of_labels(linear, few_x[rows], few_y[rows])
+    return torch.cat([g.flatten() for g in torch.autograd.grad(log_lik, linear.parameters())])
+
+
+with seeded(1):
+    nn.init.normal_(linear.weight)  # away from the maximum, where all gradients would be tiny
+full = gradient(list(range(N)))
+estimates = torch.stack([N / B * gradient(list(rows)) for rows in itertools.combinations(range(N), B)])
+print(f"{len(estimates)} batches; the average misses the full gradient by {(estimates.mean(0) - full).abs().max():.1e}")
+assert torch.allclose(estimates.mean(0), full, atol=1e-12)  # exact, but for rounding
+
+# %% [markdown]
+# Not nearly: exactly. The minibatch gradient is *unbiased*. What it costs is variance, and that too has a closed form for batches drawn
+# without replacement, from the variance $S^2$ of the $N$ single-point gradients (divided by $N-1$):
+#
+# $$\mathbb V[\hat g] = \frac{N^2 S^2}{B}\Big(1 - \frac BN\Big)$$
+
+# %%
+singles = torch.stack([gradient([n]) for n in range(N)])
+formula = N**2 * singles.var(0) / B * (1 - B / N)
+print("variance over all batches ", estimates.var(0, correction=0)[:3].numpy().round(3))
+print("variance by the formula   ", formula[:3].numpy().round(3))
+assert torch.allclose(estimates.var(0, correction=0), formula, rtol=1e-9)
+
+# %% [markdown]
+# Twice the batch, about half the variance, and no bias at any size. You will meet this trade again and again: *an estimate that is right on
+# average, and how to make it less noisy*. It is the subject of notebooks 01 and 06.
+
+# %% [markdown]
+# ## Variables nobody has seen
+#
+# A **latent variable model** says that each datum $x$ has a hidden cause $z$:
+#
+# $$p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz$$
+#
+# Four families make four choices of $z$ and of the way from $z$ to $x$. White circles are latent, grey ones observed.
+
+# %%
+plots.show(
+    course.families(),
+    alt="Four graphs. Factor analysis and mixture: z points to x. Hidden Markov model: a chain of three z, each pointing "
+    "to its x. Deep generative model: z points through a net to x.",
+)
+
+# %% [markdown]
+# | family | $z$ | $p(x \mid z)$ | the integral | here |
+# |---|---|---|---|---|
+# | factor analysis | vector | Gaussian, mean $Wz + \mu$ | closed form | 02 |
+# | mixture | one of $C$ labels | a Gaussian a label | a sum of $C$ terms | 03 |
+# | hidden Markov model | a sequence of labels | by the current label | a sum, by dynamic programming | beyond this course's first part |
+# | deep generative model | vector | parameters from a net | no closed form | 05, 07, 08 |
+#
+# ## What they are for
+#
+# One small model shows all four uses. Probabilistic PCA with ten latent dimensions, fitted to the 8 x 8 digits; notebook 02 explains
+# every line.
+
+# %%
+digits = load_digits()
+x = torch.as_tensor(digits.data / 16)
+with seeded(0):
+    fit = fit_ppca(x, L=10)  # EM from a random start
+print(f"log-likelihood {fit.log_lik[-1]:.3f} nats an image")
+
+# %% [markdown]
+# The oracle: the model is one Gaussian in 64 dimensions, $\mathcal N(\mu, WW^\top + \sigma^2 I)$, and scipy knows its density.
+
+# %%
+W, mu, sigma2 = fit.params.W.numpy(), fit.params.mu.numpy(), float(fit.params.noise)
+oracle = stats.multivariate_normal(mu, W @ W.T + sigma2 * np.eye(64)).logpdf(x.numpy())
+assert np.allclose(log_likelihood(x, fit.params), oracle, rtol=1e-9)  # each image's log p(x)
+assert math.isclose(oracle.mean(), fit.log_lik[-1], rel_tol=1e-9)
+
+# %% [markdown]
+# **1 Explain.** The posterior $p(z \mid x)$ says which cause an image probably has. Nobody told the model about the ten classes.
+
+# %%
+z = posterior(x, fit.params).mean
+fig, ax = plots.figure(size=(7, 5))
+for digit, marker in ((0, "o"), (1, "s"), (4, "^"), (6, "v")):
+    ax.scatter(*z[digits.target == digit, :2].T, 26, marker=marker, alpha=0.7, label=f"digit {digit}")
+ax.set(xlabel="E[z₁ | x]", ylabel="E[z₂ | x]", title="explain: causes found without labels")
+ax.legend()
+plots.show(fig, alt="Posterior means of the first two latent variables; images of 0, 1, 4 and 6 form four groups.")
+
+# %% [markdown]
+# **2 Generate.** Draw a cause, then an image. **Before you look:** what will a *linear* model get wrong?
+
+# %%
+with seeded(2):
+    dreams = torch.randn(30, 10, dtype=torch.float64) @ fit.params.W.T + fit.params.mu
+fig, ax = plots.figure(size=(9, 2.8))
+plots.image_grid(ax, dreams.clamp(0, 1), (8, 8), cols=15)
+ax.set_title("generate: thirty images nobody drew")
+plots.show(fig, alt="Two rows of blurred shapes, some of which resemble digits.")
+
+# %% [markdown]
+# **3 Fill in.** Hide the lower half of each image and ask for $\mathbb E[x_\text{low} \mid x_\text{high}]$. For a Gaussian that is linear
+# regression, so the oracle is numpy's solution of the normal equations in the model's own covariance. **Guess:** how much better than the mean image
+# can a linear model be?
+
+# %%
+high, low = slice(0, 32), slice(32, 64)
+seen = fit.params._replace(W=fit.params.W[high], mu=fit.params.mu[high])
+filled = x.clone()
+filled[:, low] = posterior(x[:, high], seen).mean @ fit.params.W[low].T + fit.params.mu[low]
+cov = W @ W.T + sigma2 * np.eye(64)
+oracle = mu[low] + (x.numpy()[:, high] - mu[high]) @ np.linalg.solve(cov[high, high], cov[high, low])
+assert np.allclose(filled[:, low], oracle, atol=1e-8)
+
+# %%
+error = (filled - x)[:, low].square().mean().sqrt()
+mean_fill = (x.mean(0) - x)[:, low].square().mean().sqrt()
+fig, ax = plots.figure(size=(9, 4))
+rows = torch.cat([x[:15], torch.cat([x[:15, high], torch.zeros(15, 32)], 1), filled[:15].clamp(0, 1)])
+plots.image_grid(ax, rows, (8, 8), cols=15)
+ax.set_title(f"fill in: truth, seen, filled\nerror {error:.2f} a pixel, {mean_fill:.2f} by the mean image")
+plots.show(fig, alt="Three rows: digits, their upper halves, and the upper halves completed by the model.")
+assert error < mean_fill  # better, by an eighth: half a digit says little about the other half *linearly*
+
+# %% [markdown]
+# **4 Find outliers.** An image that the model finds improbable has a low $\log p(x)$. Turn some digits upside down. Does the model notice,
+# although nobody told it which way is up?
+
+# %%
+upright, turned = log_likelihood(x, fit.params), log_likelihood(x.flip(1), fit.params)
+noticed = (upright[:, None] > turned).double().mean()  # chance that an upright image beats a turned one
+fig, ax = plots.figure()
+edges = np.linspace(-100, 100, 41)
+ax.hist(upright.numpy(), edges, color=plots.BLUE, alpha=0.7, label="upright")
+ax.hist(turned.numpy(), edges, histtype="step", color=plots.RED, lw=2.5, label="upside down")
+ax.set(xlabel="log p(x) in nats", ylabel="images", title=f"outliers: upright is likelier in {noticed:.0%} of pairs")
+ax.legend()
+plots.show(fig, alt="Two histograms of log p(x); images upside down lie to the left of upright ones.")
+
+# %%
+u = stats.mannwhitneyu(upright, turned).statistic  # oracle: the rank test counts the same pairs
+assert abs(noticed - u / len(x) ** 2) < 1e-9
+assert noticed > 0.7
+
+# %% [markdown]
+# ## The course
+#
+# Each stage answers one question and leaves the next one open.
+
+# %%
+plots.show(
+    course.course_map(),
+    alt="Eight panels: Monte Carlo, factor analysis, Gaussian mixtures, variational inference, wake-sleep, gradient "
+    "estimators, variational autoencoder, importance weighted autoencoder, each with the question it answers.",
+)
+
+# %% [markdown]
+# ## Lecture demo
+#
+# Two models of the same moons. One, logistic regression, is of $y$ given $x$. The other takes the label for a hidden cause $z$ with a Gaussian each, and sums over it:
+#
+# $$p(x) = \sum_z p(z)\, p(x \mid z)$$
+#
+# The star is a point that neither has seen. **Ask before the picture:** what will each of them say about it?
+#
+# <details><summary>Speaker note</summary>
+#
+# 1. *Left.* Show the next picture with the right half covered. Ask where the model is unsure: along the line. Then the star, far from all data: it is surer
+#    there than among the points. A conditional model $p(y \mid x)$ has no opinion on whether $x$ is odd.
+# 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ knows what is odd. Move the star to (-1, 1), into a moon, run the cell, and read both
+#    numbers again. Then between the moons, (0.5, 0.3): now the left model is unsure and the right one is not surprised.
+# 3. That difference is why we want $p(x)$. Here it is a sum over two causes; with a cause that is a vector, it is an integral, and this is why the course is needed.
+#
+# </details>
+
+# %%
+star = (3.0, -1.8)
+moons, side = make_moons(400, noise=0.2, random_state=0)
+sided = LogisticRegression().fit(moons, side)  # p(y | x)
+groups = [stats.multivariate_normal(moons[side == z].mean(0), np.cov(moons[side == z].T)) for z in (0, 1)]  # p(x | z)
+
+
+def log_p(x):
+    return np.log(0.5 * groups[0].pdf(x) + 0.5 * groups[1].pdf(x))
+
+
+certainty, surprise = sided.predict_proba([star]).max(), -log_p(star)
+print(
+    f"at {star}: certain to {certainty:.4f} which moon; {surprise:.1f} nats of surprise, {-log_p(moons).min():.1f} at most among the points"
+)
+
+# %%
+places = np.stack(np.meshgrid(np.linspace(-3, 4.5, 150), np.linspace(-3, 3, 120)), -1)
+chance = sided.predict_proba(places.reshape(-1, 2))[:, 1].reshape(120, 150)
+fig, axes = plots.figure(1, 2, size=(13, 4.8))
+for ax, height, title, colours in (
+    (axes[0], chance, "p(y = 1 | x) takes sides, everywhere", plots.DIVERGING),
+    (axes[1], log_p(places).clip(-20), "log p(x) knows where it has been", plots.SEQUENTIAL),
+):
+    fig.colorbar(ax.contourf(*places.T, height.T, 20, cmap=colours), label="nats" if ax is axes[1] else "probability")
+    ax.scatter(*moons.T, 14, "white", edgecolors="black", linewidths=0.6)
+    ax.plot(*star, "*", color=plots.RED, markeredgecolor="white", markersize=24)
+    ax.set(xlabel="x₁", ylabel="x₂", title=title)
+plots.show(
+    fig,
+    alt="A star far from two moons of points: on the left in a region of full certainty, on the right in one of low density.",
+)
+
+# %% [markdown]
+# ## Summary
+#
+# - A net's output is the parameter of a distribution; its loss is a negative log-likelihood, in nats.
+# - A minibatch gradient is unbiased, exactly; batch size buys variance.
+# - A latent variable model integrates over causes: $p(x) = \int p(x \mid z) p(z) dz$.
+# - Four families: factor analysis, mixtures, hidden Markov models, deep generative models.
+# - Four uses: explain, generate, fill in, find outliers.
+#
+# **To read** Bishop, *Pattern Recognition and Machine Learning* (2006), sections 1.2 and 4.3; Murphy, *Probabilistic Machine Learning: Advanced
+# Topics* (2023), chapter 28.
+#
+# **The next question** Everything hangs on an integral, and most integrals have no formula. What can be done with samples? That is notebook 01.

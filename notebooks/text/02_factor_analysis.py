@@ -1,0 +1,657 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 Factor analysis and probabilistic PCA by EM
+#
+# After this notebook you will be able to
+#
+# - write down the two linear-Gaussian models, their marginal and their posterior, and draw what they mean;
+# - derive EM for them, and prove to yourself that an implementation is right;
+# - say what PPCA and factor analysis share, and what each ignores: rotations, scales;
+# - choose the number of latents, fill in missing entries and find outliers with the same few lines.
+#
+# **Time** 90 minutes; the cells run in about 20 seconds on a laptop. **Prerequisites** notebook 01, Gaussian conditioning, eigenvectors.
+#
+# | maths | code | shape | meaning |
+# |---|---|---|---|
+# | $x$ | `x` | $N \times D$ | data, one datum a row |
+# | $z$ | `z` | $N \times L$ | latents, or factors |
+# | $\mu, W$ | `mu, W` | $D$, $D \times L$ | mean, loadings |
+# | $\Psi = \mathrm{diag}(\psi)$ | `noise` | $D$ | noise variance of each column (factor analysis) |
+# | $\sigma^2$ | `noise` | scalar | one noise variance for all (PPCA) |
+# | $M = I + W^\top \Psi^{-1} W$ | `M` | $L \times L$ | posterior precision |
+# | $S$ | `S` | $D \times D$ | covariance of the data, divided by $N$ |
+
+# %%
+import math
+import warnings
+
+import numpy as np
+import torch
+from scipy import integrate, stats
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA, FactorAnalysis
+from torch.distributions import MultivariateNormal
+
+from lvmteach.classroom import plots, widgets
+from lvmteach.classroom.demos.linear_gaussian import Geometry
+from lvmteach.em import em
+from lvmteach.linear_gaussian import (
+    LinearGaussian,
+    covariance,
+    fit_fa,
+    fit_ppca,
+    impute,
+    log_likelihood,
+    posterior,
+    ppca_closed_form,
+    sample,
+)
+from lvmteach.runtime import seeded
+
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## A story about columns
+#
+# Thirteen measurements of a wine are not thirteen independent facts. Ripeness raises some and lowers others, and nobody measured ripeness. A latent
+# variable model says so: first draw what was not measured, then what was.
+#
+# $$z \sim \mathcal N(0, I_L), \qquad x \mid z \sim \mathcal N(\mu + W z, \Psi)$$
+#
+# Given $z$ the columns are independent: all that they have in common goes through $W$. In **factor analysis** every column has a noise variance of
+# its own, $\Psi = \mathrm{diag}(\psi_1, \dots, \psi_D)$. In **probabilistic PCA** all share one, $\Psi = \sigma^2 I$. That is the only difference, and you will see how far it reaches.
+
+# %%
+params = LinearGaussian(torch.tensor([1.0, 0.5]), torch.tensor([[1.5], [1.0]]), torch.tensor([0.6, 0.1]))
+with seeded(1):
+    z, x = sample(params, 400)
+print("z", tuple(z.shape), "x", tuple(x.shape))
+
+# %% [markdown]
+# Both steps of the story are in the picture: a point on the line for each $z$, then noise around it, of unequal size in the two columns. **Before you look:** the noise is
+# spread along the first column, and the line rises. Which way will the cloud of $x$ lean, compared with the line?
+
+# %%
+fig, ax = plots.figure(size=(7.5, 5))
+ax.scatter(*x.T, 12, plots.BLUE, alpha=0.5, linewidths=0, label="x")
+ax.plot(*(params.mu + torch.tensor([[-3.0], [3.0]]) @ params.W.T).T, color=plots.ORANGE, label="$\\mu + w z$")
+plots.ellipse(ax, params.mu, torch.diag(params.noise), color=plots.GREY, linestyle="--", label="noise")
+plots.ellipse(ax, params.mu, covariance(params), color=plots.GREEN, label="marginal")
+ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", title="two standard deviations")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plots.show(fig, alt="A cloud along a rising line; its ellipse leans less than the line, towards the noisier column.")
+
+# %% [markdown]
+# ## The marginal
+#
+# $x = \mu + W z + \varepsilon$ is a sum of independent Gaussians, so it is Gaussian, and its covariance is the sum of theirs:
+#
+# $$p(x) = \int p(x \mid z)\, p(z)\, dz = \mathcal N(\mu,\; W W^\top + \Psi)$$
+#
+# One latent is few enough to do the integral by brute force. **Do the two sides agree?**
+
+# %%
+# NBVAL_CHECK_OUTPUT
+point = torch.tensor([2.0, 0.0])
+
+
+def joint(z):
+    mean = params.mu + params.W[:, 0] * z
+    return stats.norm.pdf(z) * stats.norm.pdf(point, mean, params.noise.sqrt()).prod()
+
+
+integral, _ = integrate.quad(joint, -10, 10, epsabs=0, epsrel=1e-12)  # oracle: quadrature over z
+closed = log_likelihood(point[None], params).item()
+print(f"log p(x): by quadrature {math.log(integral):.4f}, by the formula {closed:.4f}")
+assert abs(math.log(integral) - closed) < 1e-9  # quadrature's accuracy
+
+# %% [markdown]
+# The formula holds a $D \times D$ inverse, which for images is large. Woodbury's identity trades it for an $L \times L$ one,
+#
+# $$(W W^\top + \Psi)^{-1} = \Psi^{-1} - \Psi^{-1} W M^{-1} W^\top \Psi^{-1}, \qquad |W W^\top + \Psi| = |M|\, |\Psi|, \qquad M = I + W^\top \Psi^{-1} W$$
+#
+# and dividing by the diagonal $\Psi$ costs nothing. The library never inverts anything larger than $M$.
+#
+# ## The posterior
+#
+# Which $z$ stood behind this $x$? Multiply prior and likelihood, and collect what is quadratic and linear in $z$:
+#
+# $$\log p(z \mid x) = -\tfrac12 z^\top \underbrace{(I + W^\top \Psi^{-1} W)}_{M} z + z^\top W^\top \Psi^{-1} (x - \mu) + \text{const}$$
+#
+# A Gaussian, then, with precision $M$:
+#
+# $$p(z \mid x) = \mathcal N\big(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1}\big)$$
+#
+# Notice what the covariance does *not* depend on. **What does that say about how much one $x$ teaches about its $z$?**
+
+# %%
+# NBVAL_CHECK_OUTPUT
+scaled = params.W / params.noise[:, None]  # Psi^-1 W
+M = torch.eye(1) + params.W.T @ scaled
+mean = torch.linalg.solve(M, scaled.T @ (point - params.mu))
+
+# oracle: (z, x) is jointly Gaussian; condition on its second block
+cov = covariance(params)
+gain = params.W.T @ torch.linalg.inv(cov)
+print(f"mean {mean.item():.4f}, by conditioning {(gain @ (point - params.mu)).item():.4f}")
+print(f"variance {1 / M.item():.4f}, by conditioning {(1 - gain @ params.W).item():.4f}")
+assert torch.allclose(mean, gain @ (point - params.mu), rtol=1e-12)  # rounding
+assert torch.allclose(1 / M, 1 - gain @ params.W, rtol=1e-12)
+assert torch.allclose(posterior(point[None], params).mean[0], mean, rtol=1e-12)
+
+# %% [markdown]
+# Every $x$ teaches equally much: the posterior variance is known before any data are seen. (In the deep models of notebook 07 this will no longer hold.)
+#
+# Here is the geometry on real data, two measurements of 178 wines, standardised, and a model that has not been fitted yet. Each point is tied to $\mu + w\, \mathbb E[z \mid x]$. **Why do the ties not meet the line at a right
+# angle, as they would in PCA?** And why do the feet crowd towards the middle?
+
+# %%
+wine = load_wine()
+x = torch.tensor(stats.zscore(wine.data))
+names = ("alcohol", "proline")
+pair = x[:, [wine.feature_names.index(name) for name in names]]
+widgets.key_frame(
+    Geometry(pair, names),
+    alt="Wines as points, tied to their posterior means on a line that is not yet well placed.",
+    angle=20.0,
+    loading=1.0,
+    noise=0.5,
+    ratio=0.5,
+)
+
+# %% [markdown]
+# Noise is cheap along a noisy column, so ties lean towards it: distance is measured in units of $\psi$. And the prior pulls: $z$ is shrunk towards zero by the factor that
+# separates $M^{-1}$ from $(W^\top \Psi^{-1} W)^{-1}$.
+#
+# ## EM
+#
+# If $z$ were known, $W$ would be a linear regression. It is not, but its posterior is, under the parameters we have now. EM alternates the two.
+#
+# **E step.** For the regression of $x$ on $z$ we need two moments of each posterior:
+#
+# $$\mathbb E[z_n] = M^{-1} W^\top \Psi^{-1} (x_n - \mu), \qquad \mathbb E[z_n z_n^\top] = M^{-1} + \mathbb E[z_n]\, \mathbb E[z_n]^\top$$
+#
+# **M step.** Maximise $\sum_n \mathbb E[\log p(x_n, z_n)]$. In $W$ this is least squares, in $\psi$ the variance of what is left:
+#
+# $$W = \Big(\sum_n (x_n - \mu)\, \mathbb E[z_n]^\top\Big) \Big(\sum_n \mathbb E[z_n z_n^\top]\Big)^{-1}, \qquad
+# \psi_d = \frac 1N \sum_n (x_{nd} - \mu_d)^2 - (x_{nd} - \mu_d)\, w_d^\top \mathbb E[z_n]$$
+#
+# $\mu$ is the mean of the data, whatever the rest. **Where does $M^{-1}$ enter the M step, and what would happen without it?**
+
+
+# %%
+def e_step(x, params):
+    mu, W, psi = params
+    scaled = W / psi[:, None]
+    cov = torch.linalg.inv(torch.eye(W.shape[1]) + W.T @ scaled)
+    z = (x - mu) @ scaled @ cov  # E[z], (N, L)
+    zz = len(x) * cov + z.T @ z  # sum of E[z z']
+    log_lik = MultivariateNormal(mu, W @ W.T + torch.diag(psi)).log_prob(x).mean()  # the D x D way
+    return (z, zz), log_lik
+
+
+def m_step(x, expected):
+    z, zz = expected
+    centred = x - x.mean(0)
+    W = torch.linalg.solve(zz, z.T @ centred).T
+    psi = (centred**2 - centred * (z @ W.T)).mean(0)
+    return LinearGaussian(x.mean(0), W, psi)
+
+
+# %% [markdown]
+# The loop itself is the library's, the same for every model of this course. We start from random loadings on the thirteen standardised measurements.
+
+# %%
+with seeded(2):
+    start = LinearGaussian(x.mean(0), 0.5 * torch.randn(13, 2), torch.ones(13))
+fit = em(x, start, e_step, m_step, max_steps=2000, tol=1e-10)
+print(f"{len(fit.log_lik) - 1} steps, log-likelihood {fit.log_lik[-1]:.4f} nats per datum, converged: {fit.converged}")
+
+# %%
+fig, ax = plots.figure()
+ax.plot(fit.log_lik[:31], "o-", ms=4, color=plots.BLUE)
+ax.set(xlabel="EM step", ylabel="log-likelihood, nats per wine", title="two factors, 13 columns, 178 wines")
+plots.show(fig, alt="The log-likelihood rises fast for five steps, then flattens; it never falls.")
+
+# %% [markdown]
+# ## Is it right?
+#
+# EM comes with its own tests, and you should use them whenever you write one.
+#
+# - It never descends. A fall beyond rounding is a wrong step.
+# - Where it stops, the gradient of the *true* log-likelihood is zero. Autograd computes that without knowing anything of E or M steps.
+
+# %%
+assert (fit.log_lik.diff() > -1e-9 * fit.log_lik[:-1].abs()).all()  # rounding
+
+free = [part.clone().requires_grad_() for part in fit.params]
+mu, W, psi = free
+MultivariateNormal(mu, W @ W.T + torch.diag(psi)).log_prob(x).mean().backward()
+largest = max(part.grad.abs().max() for part in free)
+print(f"largest gradient at the end {largest:.1e}")
+# Near its end a step of EM gains about (gradient)^2 / (2 curvature): 1e-10 nats leave a gradient of 1e-5 to 1e-4.
+assert largest < 1e-4
+
+# %% [markdown]
+# The second test is the stronger one. Leave $M^{-1}$ out of $\mathbb E[z z^\top]$, and a run may still look fine. **Which test notices?**
+
+
+# %%
+def forgets_the_variance(x, params):
+    (z, _), log_lik = e_step(x, params)
+    return (z, z.T @ z), log_lik
+
+
+with warnings.catch_warnings(record=True) as caught:
+    wrong = em(x, start, forgets_the_variance, m_step, max_steps=60, tol=0)
+print("em warns:", caught[0].message)
+free = [part.clone().requires_grad_() for part in wrong.params]
+MultivariateNormal(free[0], free[1] @ free[1].T + torch.diag(free[2])).log_prob(x).mean().backward()
+print(f"gradient without the posterior variance {max(part.grad.abs().max() for part in free):.3f}")
+assert max(part.grad.abs().max() for part in free) > 0.01
+
+# %% [markdown]
+# Both, in this case: `em` has warned that the log-likelihood fell, and the gradient is far from zero.
+#
+# Look again at the steps: every sum over data is a sum of $(x_n - \mu)(x_n - \mu)^\top$, pushed through matrices. So the covariance $S$ is all that EM ever needs. The library computes it in one pass, and after that a
+# step costs the same for a thousand rows and for a million. It takes the same steps as ours.
+
+# %%
+library = fit_fa(x, 2, start=start, max_steps=2000, tol=1e-10)
+n = min(len(library.log_lik), len(fit.log_lik))
+print(f"largest difference between the traces {(library.log_lik[:n] - fit.log_lik[:n]).abs().max():.1e}")
+assert torch.allclose(library.log_lik[:n], fit.log_lik[:n], rtol=1e-11)  # rounding
+
+# %% [markdown]
+# ## What the factors say, and what they cannot
+#
+# The loadings say how each measurement answers to the factors; the posterior means place each wine among them. The three cultivars were never shown to the model.
+
+
+# %%
+def biplot(ax, params, title):
+    z = posterior(x, params).mean
+    for kind, (colour, marker) in enumerate(zip((plots.BLUE, plots.ORANGE, plots.GREEN), "os^", strict=True)):
+        ax.scatter(*z[wine.target == kind].T, 22, colour, marker=marker, linewidths=0, label=f"cultivar {kind}")
+    for name in ("alcohol", "flavanoids", "color_intensity", "alcalinity_of_ash"):
+        w = 2.2 * params.W[wine.feature_names.index(name)]
+        side = "right" if w[0] < -1 else "left" if w[0] > 1 else "center"
+        ax.annotate("", w, (0, 0), arrowprops={"arrowstyle": "->", "lw": 2})
+        ax.annotate(name.replace("_", " "), w * (1 + 0.25 / w.norm()), ha=side, va="center", fontsize=11)
+    ax.set(xlabel="E[$z_1$ | x]", ylabel="E[$z_2$ | x]", title=title, aspect="equal")
+    ax.set(xlim=(-3.9, 3.1), ylim=(-3.5, 3.5))
+
+
+# %% [markdown]
+# Now turn the axes of the latent space by 40 degrees, $W \to W R$. **What changes: the loadings, the posterior means, the log-likelihood?**
+
+# %%
+turn = math.radians(40)
+R = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+turned = fit.params._replace(W=fit.params.W @ R)
+fig, axes = plots.figure(1, 2, size=(12, 5.6))
+biplot(axes[0], fit.params, "as EM found them")
+biplot(axes[1], turned, "turned by 40 degrees")
+axes[1].legend(loc="lower right", fontsize=11)
+plots.show(
+    fig, alt="Wines by their two factors fall into three groups, which no one told; right, all is turned by 40 degrees."
+)
+
+# %%
+difference = (log_likelihood(x, turned) - log_likelihood(x, fit.params)).abs().max()
+print(f"largest change of any wine's log-likelihood {difference:.1e}")
+assert difference < 1e-10  # rounding
+assert torch.allclose(posterior(x, turned).mean, posterior(x, fit.params).mean @ R, atol=1e-10)
+
+# %% [markdown]
+# Nothing that can be observed changes: $W R R^\top W^\top = W W^\top$, and the prior is round. The *space* of the factors is identified, its axes are not. Whoever names a single
+# axis "ripeness" has chosen it. (Rotations that make loadings sparse, such as varimax, are such choices, made with open eyes.)
+#
+# ## PPCA: the maximum in closed form
+#
+# With one noise variance for all columns no iteration is needed (Tipping and Bishop 1999). With $\lambda_1 \ge \dots \ge \lambda_D$ and $U$ the eigenvalues and eigenvectors of $S$,
+#
+# $$W = U_L (\Lambda_L - \sigma^2 I)^{1/2} R, \qquad \sigma^2 = \frac{1}{D - L} \sum_{i > L} \lambda_i$$
+#
+# $$\frac 1N \log p(x) = -\tfrac12 \Big[ D \log 2\pi + \sum_{i \le L} \log \lambda_i + (D - L) \log \sigma^2 + D \Big]$$
+#
+# The noise is the average of what the factors leave; the factors are the principal axes, shrunk by that noise. **Will EM, started anywhere, find this?**
+
+# %%
+L = 2
+values = np.linalg.eigvalsh(np.cov(x.T.numpy(), bias=True))[::-1]  # oracle: numpy, and the two formulas above
+sigma2 = values[L:].mean()
+best = -0.5 * (13 * np.log(2 * np.pi) + np.log(values[:L]).sum() + (13 - L) * np.log(sigma2) + 13)
+
+closed = ppca_closed_form(x, L)
+assert abs(closed.noise - sigma2) < 1e-12 * sigma2  # rounding
+assert abs(log_likelihood(x, closed).mean() - best) < 1e-12 * abs(best)
+with seeded(3):
+    fits = [fit_ppca(x, L, tol=1e-12, max_steps=5000) for _ in range(6)]
+for fit in fits:
+    assert abs(fit.log_lik[-1] - best) < 1e-8 * abs(best)  # EM stops when a step gains 1e-12
+    assert torch.allclose(fit.params.W @ fit.params.W.T, closed.W @ closed.W.T, atol=1e-5)
+print(f"best {best:.6f}; six runs of EM: {', '.join(f'{fit.log_lik[-1]:.6f}' for fit in fits)}")
+
+# %%
+fig, ax = plots.figure()
+for fit in fits:
+    ax.semilogy((best - fit.log_lik).clamp(min=1e-14), lw=1.5)
+ax.set(xlabel="EM step", ylabel="distance to the maximum, nats", ylim=(1e-13, 20), title="six random starts")
+plots.show(fig, alt="Six curves fall steadily to rounding level: all reach the same maximum.")
+
+# %% [markdown]
+# Six times the same maximum. PPCA's likelihood has saddles, where some axis is a wrong eigenvector, but no worse local maximum (Tipping and Bishop 1999, appendix A), so a random start gets there. You will meet a saddle in the
+# lecture demo. Factor analysis has no closed form and no such promise.
+#
+# ## What becomes of it without noise
+#
+# Let $\sigma^2 \to 0$ in the closed form's posterior mean:
+#
+# $$M^{-1} W^\top \Psi^{-1} (x - \mu) = (\sigma^2 I + W^\top W)^{-1} W^\top (x - \mu) \;\longrightarrow\; (W^\top W)^{-1} W^\top (x - \mu)$$
+#
+# That is the orthogonal projection on the span of $W$: ordinary PCA. **How fast does the difference vanish?**
+
+# %%
+projected = PCA(L).fit(x.numpy())
+projected = torch.from_numpy(projected.inverse_transform(projected.transform(x.numpy())))  # oracle: scikit-learn
+gaps = []
+for sigma2 in (1.0, 0.1, 0.01, 0.001):
+    shrinking = closed._replace(noise=torch.tensor(sigma2))
+    reconstruction = closed.mu + posterior(x, shrinking).mean @ closed.W.T
+    gaps.append((reconstruction - projected).abs().max().item())
+    print(f"sigma^2 = {sigma2:5}: largest distance to PCA's projection {gaps[-1]:.5f}")
+assert 9 < gaps[-2] / gaps[-1] < 11  # in proportion to sigma^2
+
+# %% [markdown]
+# ## Rotations and scales
+#
+# The two models ask for different invariances, and each gets its own.
+#
+# - **Rotate** the data, $x \to Q x$. Round noise stays round, so PPCA's fit turns along. A diagonal $\Psi$ does not stay diagonal.
+# - **Rescale** the columns, $x \to s \odot x$, say grams to milligrams. A diagonal $\Psi$ stays diagonal, so the factor analysis rescales along. Round noise does not stay round.
+#
+# **Fill in a 2 by 2 table before you run the cell:** in which cells is the fitted covariance carried along exactly?
+
+
+# %%
+def largest_change(fit, A):
+    """How far the fit to A x is from A (the fit to x) A', relative to its size."""
+    before, after = A @ covariance(fit(x)) @ A.T, covariance(fit(x @ A.T))
+    return ((after - before).abs().max() / before.abs().max()).item()
+
+
+fitters = {"PPCA": lambda x: ppca_closed_form(x, 2), "factor analysis": lambda x: fit_fa(x, 2, tol=1e-6).params}
+maps = {"rotated": torch.tensor(stats.ortho_group(13, seed=4).rvs()), "rescaled": torch.logspace(-2, 2, 13).diag()}
+change = {(name, way): largest_change(fit, A) for name, fit in fitters.items() for way, A in maps.items()}
+for (name, way), value in change.items():
+    print(f"{name:16} {way:9} relative change {value:.1e}")
+# Exact up to rounding, which factors of 1e4 between columns enlarge.
+assert change["PPCA", "rotated"] < 1e-10 < 1e-2 < change["PPCA", "rescaled"]
+assert change["factor analysis", "rescaled"] < 1e-10 < 1e-2 < change["factor analysis", "rotated"]
+
+# %% [markdown]
+# So PPCA depends on your units. On the wines as they come, one column is measured in hundreds and the rest in ones. **What will the first principal axis be?**
+
+# %%
+raw = torch.tensor(wine.data)
+axis = ppca_closed_form(raw, 1).W[:, 0].square()
+top = axis.argmax()
+print(f"{axis[top] / axis.sum():.3%} of the first axis is {wine.feature_names[top]}")
+assert axis[top] / axis.sum() > 0.99
+
+# %% [markdown]
+# Standardise before PPCA unless the columns share a unit, as pixels do. Factor analysis does not mind.
+#
+# ## Peers
+#
+# scikit-learn has both models. If all of us maximise the same function we must meet in the same number. `PCA.score` puts $S \cdot N/(N-1)$ for the
+# covariance; with $W$ and $\sigma^2$ scaled alike, ours is that density too.
+
+# %%
+N = len(x)
+peer = PCA(L).fit(x.numpy()).score(x.numpy())
+ours = closed._replace(W=closed.W * math.sqrt(N / (N - 1)), noise=closed.noise * N / (N - 1))
+print(f"PPCA {log_likelihood(x, ours).mean():.10f}, scikit-learn {peer:.10f}")
+assert abs(log_likelihood(x, ours).mean() - peer) < 1e-12 * abs(peer)  # rounding
+
+peer = FactorAnalysis(L, svd_method="lapack", tol=1e-9, max_iter=20_000).fit(x.numpy()).score(x.numpy())
+library = fit_fa(x, L, tol=1e-12, max_steps=20_000)
+print(f"factor analysis {library.log_lik[-1]:.10f}, scikit-learn {peer:.10f}")
+assert abs(library.log_lik[-1] - peer) < 1e-6 * abs(peer)  # both stop a little below the maximum
+
+# %% [markdown]
+# ## How many factors?
+#
+# More factors always fit the training data better. So ask the data that were not trained on: ten times, fit on nine tenths of the wines and score the other tenth. **At which $L$ will the
+# held-out curve stop rising? Which model do you expect on top?**
+
+# %%
+with seeded(5):
+    folds = torch.randperm(N).chunk(10)
+
+
+def scores(fit):
+    """Log-likelihood of every wine, (2, N): of the fit that saw it last, and of the fit that never did."""
+    train, held = torch.empty(N), torch.empty(N)
+    for fold in folds:
+        rest = torch.ones(N, dtype=torch.bool).index_fill(0, fold, False)
+        params = fit(x[rest])
+        train[rest] = log_likelihood(x[rest], params)
+        held[fold] = log_likelihood(x[fold], params)
+    return torch.stack([train, held])
+
+
+# %%
+sizes = list(range(1, 9))
+fa = torch.stack([scores(lambda x, L=L: fit_fa(x, L, tol=1e-5).params) for L in sizes])  # (L, 2, N)
+ppca = torch.stack([scores(lambda x, L=L: ppca_closed_form(x, L)) for L in sizes])
+gain = fa[4:, 1] - fa[3, 1]  # of more than 4 factors over 4, wine by wine
+for L, more in zip(sizes[4:], gain, strict=True):
+    print(f"{L} factors instead of 4: {more.mean():+.3f} ± {more.std() / math.sqrt(N):.3f} nats per held-out wine")
+assert (gain.mean(1).abs() <= 3 * gain.std(1) / math.sqrt(N)).all()  # within three standard errors of no gain
+assert (fa[:, 1].mean(1) > ppca[:, 1].mean(1))[:6].all()
+
+# %%
+fig, ax = plots.figure()
+for name, curve, colour, marker in (("factor analysis", fa, plots.BLUE, "o"), ("PPCA", ppca, plots.ORANGE, "s")):
+    ax.plot(sizes, curve[:, 0].mean(1), "--", color=colour, lw=1.5, marker=marker, ms=4, label=f"{name}, training")
+    ax.plot(sizes, curve[:, 1].mean(1), "-", color=colour, marker=marker, label=f"{name}, held out")
+ax.set(xlabel="latents L", ylabel="log-likelihood, nats per wine", title="ten folds")
+ax.legend()
+plots.show(fig, alt="Training curves rise throughout; held-out ones flatten, at 4 factors and at 7 latents of PPCA.")
+
+# %% [markdown]
+# Held-out likelihood stops rising where the training curve still climbs: at about four factors, and later for PPCA, which spends latents on what unequal noise would explain. The differences are taken
+# wine by wine, so their error bars are small; still, beyond four they cannot be told from zero. Do not read an exact optimum into the picture.
+#
+# ## Missing entries
+#
+# Three pixels in ten of every digit are lost. How many digits are left intact?
+
+# %%
+digits = torch.tensor(load_digits().data)
+with seeded(6):
+    gone = torch.rand(digits.shape) < 0.3
+holes = digits.masked_fill(gone, math.nan)
+intact = (~gone).all(1).sum()
+print(f"{intact} of {len(digits)} digits intact; expected {len(digits) * 0.7**64:.0e}")
+assert intact == 0
+
+# %% [markdown]
+# So dropping incomplete rows is no option. A Gaussian does not need it: strike the missing entries from $\mu$, $W$ and $\Psi$, and what remains is the marginal of the observed ones.
+#
+# $$x_o \sim \mathcal N(\mu_o,\; W_o W_o^\top + \Psi_o), \qquad M_n = I + W_o^\top \Psi_o^{-1} W_o \text{ for each row}$$
+#
+# The E step uses each row's own $M_n$; the M step regresses each pixel on the digits where it was seen. EM then climbs the likelihood of what was observed, and nothing is ever filled in on the way. (This is right if the holes
+# do not depend on the values that they hide.) We take PPCA, which does not mind pixels that are always blank.
+
+# %%
+with seeded(7):
+    fit = fit_ppca(holes, 15, missing=True, tol=1e-3)
+print(f"{len(fit.log_lik) - 1} steps, {fit.log_lik[-1]:.2f} nats per digit, of the observed pixels")
+
+# oracle for one row: scipy's density on the observed block
+row, seen = holes[0], ~gone[0]
+block = covariance(fit.params)[seen][:, seen]
+density = stats.multivariate_normal(fit.params.mu[seen], block).logpdf(row[seen])
+assert abs(log_likelihood(holes[:1], fit.params, missing=True) - density) < 1e-9 * abs(density)  # rounding
+
+# %% [markdown]
+# Now fill in: each missing pixel at its conditional expectation, $\mu + W\, \mathbb E[z \mid x_o]$. **How far off, compared with the pixel's mean over the other digits?** Pixels run from 0 to 16.
+
+
+# %%
+def error(filled):
+    return (filled - digits)[gone].square().mean().sqrt().item()
+
+
+filled = impute(holes, fit.params)
+with_mean = torch.where(gone, holes.nanmean(0), digits)
+complete = impute(holes, ppca_closed_form(digits, 15))  # parameters from the digits without holes
+print(
+    f"root mean square error: mean {error(with_mean):.2f}, PPCA {error(filled):.2f}, all-knowing {error(complete):.2f}"
+)
+assert error(filled) < 0.75 * error(with_mean)
+assert error(filled) < 1.1 * error(complete)
+
+# %%
+fig, axes = plots.figure(4, 1, size=(11, 4.6))
+panels = {"observed": holes.nan_to_num(0), "mean": with_mean, "PPCA": filled, "truth": digits}
+for ax, (name, images) in zip(axes, panels.items(), strict=True):
+    plots.image_grid(ax, images[:16] / 16, (8, 8), cols=16)
+    ax.set_title(name, loc="left", fontsize=13)
+plots.show(
+    fig, alt="Sixteen digits with holes; filled with means they stay blurred, by PPCA they look like the originals."
+)
+
+# %% [markdown]
+# The parameters learnt from digits full of holes do nearly as well as those learnt from the intact ones.
+#
+# ## Outliers
+#
+# A density can be surprised. Train on 1200 digits, and look at $\log p(x)$ of others, upright and mirrored. We keep the pixels that carry ink, for factor analysis needs columns that vary.
+
+# %%
+inked = digits.std(0) > 1
+with seeded(8):
+    order = torch.randperm(len(digits))
+train, test = digits[order[:1200]], digits[order[1200:]]
+mirrored = test.view(-1, 8, 8).flip(2).flatten(1)
+model = fit_fa(train[:, inked], 20, tol=1e-4).params
+usual, strange = (log_likelihood(images[:, inked], model) for images in (test, mirrored))
+above = (usual[:, None] > strange).double().mean()
+print(f"{inked.sum()} pixels; a digit beats a mirrored digit in {above:.0%} of pairs")
+assert 0.8 < above < 0.95
+
+# %%
+fig, ax = plots.figure()
+bins = np.linspace(-250, -100, 51)
+ax.hist(usual.clamp(min=-250), bins, color=plots.BLUE, alpha=0.6, label="held-out digits")
+ax.hist(strange.clamp(min=-250), bins, color=plots.ORANGE, histtype="step", lw=2.5, label="mirrored")
+ax.set(xlabel="log p(x), nats", ylabel="images", title="factor analysis, 20 factors")
+ax.legend(loc="upper left")
+plots.show(fig, alt="Log densities of digits gather around minus 120, those of mirrored digits spread far to the left.")
+
+# %% [markdown]
+# Where to put the threshold? If the model were true, $-2 \log p(x)$ would be a $\chi^2_D$ variable and a constant, and a threshold that one image in a hundred fails could be read from a table. **Draws from the model keep
+# to it. Will the digits?**
+
+# %%
+D = int(inked.sum())
+top = log_likelihood(model.mu[None], model)  # log p at its peak
+threshold = top - stats.chi2.ppf(0.99, D) / 2
+with seeded(9):
+    dreams = log_likelihood(sample(model, 20_000).x, model)
+for name, values in (("draws from the model", dreams), ("held-out digits", usual), ("mirrored digits", strange)):
+    print(f"{name:21} {(values < threshold).double().mean():.1%} beyond the 1 % threshold")
+assert abs((dreams < threshold).double().mean() - 0.01) < 5 * math.sqrt(0.01 * 0.99 / 20_000)  # 5 standard errors
+assert (usual < threshold).double().mean() > 0.03
+
+# %% [markdown]
+# They do not. Digits have heavier tails than any Gaussian, so set thresholds by held-out data and not by the table. Here are the sixteen held-out digits that surprise the model most.
+
+# %%
+fig, ax = plots.figure(size=(11, 1.6))
+plots.image_grid(ax, test[usual.argsort()[:16]] / 16, (8, 8), cols=16)
+plots.show(fig, alt="Sixteen digits in unusual handwriting, among them ones with feet and sevens with bars.")
+
+# %% [markdown]
+# ## What is refused
+#
+# Some data have no maximum to find. The library says so before it computes. **Why would a constant column make the likelihood of factor analysis infinite?**
+
+# %%
+for bad, L in ((digits, 5), (x[:3], 2), (x, 13), (holes, 5)):
+    try:
+        fit_fa(bad, L)
+    except ValueError as problem:
+        print("-", problem)
+    else:
+        raise AssertionError("these data should have been refused")
+
+# %% [markdown]
+# ## Lecture demo
+#
+# Alcohol, proline, and one factor: a line $\mu + w z$ through the cloud, and every wine tied to its foot, where its posterior mean lies.
+#
+# <details><summary>Speaker note</summary>
+#
+# 1. **Feet first, axis second.** Turn the axis away from the cloud by its slider: the ellipse turns along, the log-likelihood falls, the ties grow. Ask where the feet will go, and where the axis then; press *E step* and *M step* by turns.
+# 2. **A saddle.** Noise ratio 1 (PPCA), axis at -45 degrees, *10 EM steps*. EM stops below the dashed line: the loading has shrunk to nothing. By symmetry no step can choose
+#    a side. Now -40 degrees: it lingers, and swings round.
+# 3. **One ellipse, many axes.** Axis at 45 degrees, noise ratio 4, then 0.25. EM reaches the same ellipse and the same dashed line, with another axis each time.
+#    The covariance of two columns is three numbers, and factor analysis has four to match them with. PPCA has three, and one answer.
+#
+# </details>
+
+# %%
+wine, names = load_wine(), ("alcohol", "proline")
+pair = torch.tensor(stats.zscore(wine.data))[:, [wine.feature_names.index(name) for name in names]]
+geometry = Geometry(pair, names)
+moved = {"angle": 45.0, "loading": 1.0, "noise": 0.5, "ratio": 4.0}
+geometry.update(**moved)
+geometry.run()
+widgets.key_frame(geometry, alt="After ten EM steps the ellipse fits the cloud, on an axis steeper than it.", **moved)
+
+# %%
+Geometry(pair, names).live()
+
+# %% [markdown]
+# Moves 2 and 3, in numbers. At a saddle EM reports convergence and the gradient is zero, so neither of our two tests proves a *maximum*: start several times.
+
+# %%
+S = torch.from_numpy(np.cov(pair.T.numpy(), bias=True))
+best = -math.log(2 * math.pi) - 0.5 * torch.logdet(S) - 1  # the best Gaussian of all, Sigma = S
+axis = torch.tensor([[1.0], [-1.0]]) / math.sqrt(2)
+stuck = fit_ppca(pair, 1, start=LinearGaussian(pair.mean(0), axis, torch.tensor(0.5)), max_steps=100)
+steep, flat = (
+    fit_fa(pair, 1, start=LinearGaussian(pair.mean(0), axis.abs(), 0.5 * torch.tensor([r, 1 / r])), tol=1e-13)
+    for r in (4.0, 0.25)
+)
+for name, fit in (("saddle", stuck), ("ratio 4", steep), ("ratio 1/4", flat)):
+    print(f"{name:9} {fit.log_lik[-1] - best:+.6f} nats from the best; loadings {fit.params.W[:, 0].numpy().round(3)}")
+assert stuck.converged and stuck.log_lik[-1] < best - 0.2  # noqa: PT018
+assert torch.allclose(covariance(steep.params), S, atol=1e-5)  # a last gain of 1e-13 leaves less than 1e-5
+assert torch.allclose(covariance(flat.params), S, atol=1e-5)
+assert (steep.params.W.abs() - flat.params.W.abs()).abs().max() > 0.1
+
+# %% [markdown]
+# ## Summary
+#
+# 1. $z \sim \mathcal N(0, I)$, $x \mid z \sim \mathcal N(\mu + W z, \Psi)$: everything is Gaussian, so marginal and posterior are exact, by one $L \times L$ matrix.
+# 2. EM alternates a posterior and a regression. It never descends, and where it stops autograd finds no gradient: two tests for any EM you write.
+# 3. PPCA has a closed form, and becomes PCA without noise. It follows rotations of the data, factor analysis follows changes of units. The latent axes of both are arbitrary.
+# 4. The same likelihood chooses $L$ on held-out data, is exact with missing entries, and is surprised by outliers.
+# 5. Gaussians have light tails and one hump. Digits have neither.
+#
+# **Read.** Tipping and Bishop, *Probabilistic principal component analysis* (1999). Bishop, *Pattern Recognition and Machine Learning*, chapter 12 (2006). Rubin and Thayer, *EM algorithms for ML factor analysis* (1982).
+#
+# **Next.** The biplot showed three groups of wine, and one Gaussian for them all. What if the latent variable is *which group*? Notebook 03.

@@ -1,0 +1,776 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 Gaussian mixtures by EM
+#
+# After this notebook you will be able to
+#
+# - write a mixture down as a latent variable model, and fit it when the labels are known and when they are not;
+# - derive EM's two steps, and say why no step can fall: each climbs the same bound;
+# - recognise what goes wrong (local optima, collapse, switched labels) and what to do about each;
+# - choose the number of components, and say when K-means would have done.
+#
+# **Time** 90 minutes; the cells run in under a minute on a laptop. **Prerequisites** notebook 02, the Gaussian density, Bayes'
+# rule.
+#
+# | maths | code | shape | meaning |
+# |---|---|---|---|
+# | $x_n$ | `x` | $N \times D$ | observed data, a row a datum |
+# | $z_n$ | `z` | $N$ | latent label, $0 \dots C-1$ |
+# | $\pi_c, \mu_c, \Sigma_c$ | `params.weights`, `.means`, `.covariances` | $C$; $C \times D$; $C \times D \times D$ | the parameters $\theta$ |
+# | $\log p(x_n, z_n = c)$ | `log_joint(x, params)` | $N \times C$ | weight times density, logged |
+# | $r_{nc} = p(z_n = c \mid x_n)$ | `r`, `responsibilities(x, params)` | $N \times C$ | the posterior: who answers for whom |
+# | $q_n(c)$ | `q` | $N \times C$ | any distribution over the label |
+# | $N_c$ | `n` | $C$ | points that a component answers for, $\sum_n r_{nc}$ |
+#
+# Logarithms are natural; log-likelihoods are in nats per datum unless said otherwise.
+
+# %%
+import itertools
+import math
+import warnings
+
+import numpy as np
+import torch
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, load_iris
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from lvmteach import mixtures
+from lvmteach.classroom import plots, widgets
+from lvmteach.classroom.demos import mixtures as demo
+from lvmteach.em import em, em_steps
+from lvmteach.mixtures import Mixture, Prior, fit_from, fit_mixture, log_joint, log_likelihood, responsibilities, sample
+from lvmteach.runtime import seeded
+
+torch.set_default_dtype(torch.float64)  # EM's late gains are smaller than float32 can show
+
+# %% [markdown]
+# ## A label that nobody wrote down
+#
+# Roll a loaded die with $C$ faces, then draw from the Gaussian of that face:
+#
+# $$z \sim \mathrm{Categorical}(\pi), \qquad x \mid z = c \;\sim\; \mathcal N(\mu_c, \Sigma_c)
+# \qquad\Longrightarrow\qquad p(x) = \sum_{c=1}^C \pi_c\, \mathcal N(x \mid \mu_c, \Sigma_c)$$
+#
+# In notebook 02 the latent variable was a vector; here it is one of $C$ labels, and the integral over $z$ is a sum.
+
+# %%
+truth = Mixture(
+    weights=torch.tensor([0.4, 0.35, 0.25]),
+    means=torch.tensor([[-2.0, -0.5], [1.0, 1.8], [2.5, -1.5]]),
+    covariances=torch.tensor([[[1.2, 0.9], [0.9, 1.0]], [[0.8, -0.5], [-0.5, 0.6]], [[0.25, 0.0], [0.0, 0.25]]]),
+)
+N, D, C = 300, 2, 3
+with seeded(1):
+    x, z = sample(truth, N)
+    fresh, _ = sample(truth, 5000)  # for testing: never fitted to
+
+# %%
+fig, (left, right) = plots.figure(1, 2, size=(11, 4.2), sharex=True, sharey=True)
+demo.draw(left, x, r=torch.nn.functional.one_hot(z).double(), title="what was drawn: (x, z)")
+demo.draw(right, x, title="what you get: x")
+plots.show(fig, alt="Left, three clouds of points in three colours. Right, the same points, all grey.")
+
+# %% [markdown]
+# The density is a sum over components. The oracle is scipy's Gaussian, a component at a time.
+
+
+# %%
+def scipy_joint(x, params):
+    parts = zip(*(part.numpy() for part in params), strict=True)
+    return np.stack([np.log(w) + stats.multivariate_normal(m, s).logpdf(x.numpy()) for w, m, s in parts], 1)
+
+
+oracle = np.logaddexp.reduce(scipy_joint(x, truth), axis=1)
+assert np.allclose(log_likelihood(x, truth), oracle, atol=1e-10)  # float64 rounding
+print(f"log p(x) under the truth: {log_likelihood(x, truth).mean():.3f} nats per datum")
+
+# %% [markdown]
+# ## If somebody told you the labels
+#
+# With $z$ observed, the log-likelihood of the pairs falls apart into a die and $C$ separate Gaussians:
+#
+# $$\log p(x, z \mid \theta) = \sum_n \log \pi_{z_n} + \sum_n \log \mathcal N(x_n \mid \mu_{z_n}, \Sigma_{z_n})$$
+#
+# Each part has its maximum in closed form: shares, class means, class covariances.
+#
+# $$\hat\pi_c = \frac{N_c}{N}, \qquad \hat\mu_c = \frac1{N_c} \sum_{n:\, z_n = c} x_n, \qquad
+# \hat\Sigma_c = \frac1{N_c} \sum_{n:\, z_n = c} (x_n - \hat\mu_c)(x_n - \hat\mu_c)^\top$$
+
+# %%
+known = mixtures.fit_labelled(x, z)
+for c in range(C):
+    mine = x[z == c].numpy()  # oracle: numpy's mean and covariance of the class
+    assert np.allclose(known.means[c], mine.mean(0), atol=1e-12)
+    assert np.allclose(known.covariances[c], np.cov(mine.T, bias=True), atol=1e-12)
+    std_err = (truth.covariances[c].diagonal() / len(mine)).sqrt()
+    assert ((known.means[c] - truth.means[c]).abs() < 5 * std_err).all()  # and near what it estimates
+print("estimated means\n", known.means.numpy().round(2), "\ntrue means\n", truth.means.numpy())
+
+# %% [markdown]
+# No iteration, no starting point, one maximum. Everything that follows is about what happens when the column $z$ is missing.
+#
+# ## One Gaussian is not enough
+#
+# You could ignore $z$ and fit a single Gaussian. It matches the mean and the covariance of the whole cloud, exactly.
+# **Before you run the cell:** where does it say that points are most likely, and what is there?
+
+# %%
+one = fit_mixture(x, 1).params
+assert np.allclose(one.means[0], x.mean(0))
+assert np.allclose(one.covariances[0], np.cov(x.T, bias=True))
+fig, ax = plots.figure(size=(7, 4.6))
+demo.draw(ax, x, one, torch.ones(N, 1), title="one Gaussian, two standard deviations")
+plots.ellipse(ax, one.means[0], one.covariances[0], deviations=0.5, color=plots.BLACK, linestyle="--")
+ax.set(xlim=(-5.2, 5.2), ylim=(-4, 4))
+plots.show(
+    fig, alt="One wide ellipse over three clouds. Its centre, marked by a small dashed ellipse, lies between them."
+)
+
+# %% [markdown]
+# It is most confident between the clouds. A Gaussian holds $1 - e^{-r^2/2}$ of its mass within $r$ standard deviations of the mean (in two
+# dimensions). Count how much of the data is there.
+
+# %%
+white = torch.linalg.solve_triangular(torch.linalg.cholesky(one.covariances[0]), (fresh - one.means[0]).T, upper=False)
+near = (white.norm(dim=0) < 0.5).double()
+promised = 1 - math.exp(-(0.5**2) / 2)
+print(
+    f"within half a standard deviation: promised {promised:.3f}, found {near.mean():.3f} of {len(fresh)} fresh points"
+)
+assert near.mean() + 5 * near.std() / math.sqrt(len(fresh)) < promised
+
+# %%
+gain = log_likelihood(fresh, known) - log_likelihood(fresh, one)
+std_err = gain.std() / math.sqrt(len(fresh))
+print(f"held-out gain of three components over one: {gain.mean():.3f} ± {std_err:.3f} nats per datum")
+assert gain.mean() > 5 * std_err
+
+# %% [markdown]
+# ## The log of a sum
+#
+# Without labels we have only the *incomplete* log-likelihood
+#
+# $$\log p(x \mid \theta) = \sum_n \log \sum_c \pi_c\, \mathcal N(x_n \mid \mu_c, \Sigma_c)$$
+#
+# The logarithm stops at the sum, so nothing falls apart. Take its derivative with respect to one mean anyway:
+#
+# $$\frac{\partial}{\partial \mu_c} \log p(x \mid \theta) = \sum_n
+# \underbrace{\frac{\pi_c\, \mathcal N(x_n \mid \mu_c, \Sigma_c)}{\sum_j \pi_j\, \mathcal N(x_n \mid \mu_j, \Sigma_j)}}_{r_{nc} \,=\, p(z_n = c \mid x_n)}
+# \Sigma_c^{-1} (x_n - \mu_c)$$
+#
+# The posterior over the label appears by itself. It is called the *responsibility*: how much component $c$ answers for point $n$. Check the
+# derivative against autograd.
+
+# %%
+means = one.means + torch.tensor([[-1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])  # somewhere, not yet fitted
+guess = Mixture(torch.full((C,), 1 / C), means, torch.eye(D).repeat(C, 1, 1))
+means = guess.means.clone().requires_grad_()
+autograd = torch.autograd.grad(log_likelihood(x, guess._replace(means=means)).sum(), means)[0]
+r = responsibilities(x, guess)
+by_hand = torch.stack([r[:, c] @ (x - guess.means[c]) for c in range(C)])  # covariances are the identity here
+assert torch.allclose(autograd, by_hand, rtol=1e-10)
+print("d log p / d means, by autograd\n", autograd.numpy().round(3))
+
+# %% [markdown]
+# ### Responsibilities live in log space
+#
+# A point 60 standard deviations away has density $e^{-1800}$, which is zero in float64. **What is then its responsibility, by the
+# formula above?**
+
+# %%
+# NBVAL_CHECK_OUTPUT
+pair = Mixture(torch.tensor([0.5, 0.5]), torch.tensor([[0.0], [1.0]]), torch.ones(2))  # two unit Gaussians on a line
+far = torch.tensor([[60.0], [-60.0], [0.7]])
+density = log_joint(far, pair).exp()
+print("by the formula", (density / density.sum(1, keepdim=True))[:, 1].numpy())
+log_r = log_joint(far, pair).log_softmax(1)
+print("in log space  ", [f"{value:.4g}" for value in log_r[:, 1].exp().tolist()])
+assert torch.allclose(log_r[:, 1] - log_r[:, 0], far[:, 0] - 0.5)  # closed form: the log odds are x - 1/2
+
+# %% [markdown]
+# Zero over zero. Subtracting the largest log before exponentiating, which `softmax` and `logsumexp` do, loses nothing: the odds of two unit Gaussians
+# at 0 and 1 are $e^{x - 1/2}$, however far the point.
+#
+# ## EM: guess the labels softly, fit, repeat
+#
+# Set the derivatives to zero, treating $r_{nc}$ as if it were fixed. The answer is the closed form for known labels, with a share
+# $r_{nc}$ of each point in place of a whole one:
+#
+# **E step** $\quad r_{nc} = p(z_n = c \mid x_n, \theta)$
+#
+# **M step** $\quad N_c = \sum_n r_{nc}, \quad \pi_c = \dfrac{N_c}{N}, \quad \mu_c = \dfrac{1}{N_c}\sum_n r_{nc}\, x_n, \quad
+# \Sigma_c = \dfrac{1}{N_c} \sum_n r_{nc}\, (x_n - \mu_c)(x_n - \mu_c)^\top$
+#
+# But $r$ depends on $\theta$, so afterwards it is out of date. So do it again.
+
+
+# %%
+def expect(x, params):
+    joint = log_joint(x, params)  # log p(x, z = c)
+    log_p = joint.logsumexp(1, keepdim=True)  # log p(x)
+    return (joint - log_p).exp(), log_p.mean()
+
+
+def maximise(x, r):
+    n = r.sum(0)
+    means = r.T @ x / n[:, None]
+    away = x[:, None] - means
+    covariances = torch.einsum("nc,nci,ncj->cij", r, away, away) / n[:, None, None]
+    return Mixture(n / len(x), means, covariances)
+
+
+# %%
+states = list(itertools.islice(em_steps(x, guess, expect, maximise), 60))
+fig, axes = plots.figure(1, 4, size=(12.5, 3.5), sharex=True, sharey=True)
+for ax, step in zip(axes, (0, 1, 3, 30), strict=True):
+    state = states[step]
+    demo.draw(ax, x, state.params, state.expected, title=f"step {step}: {state.log_lik:.3f} nats")
+plots.show(
+    fig,
+    alt="Four panels: three circles at the centre at the start; after 1, 3 and 30 steps three ellipses cover the clouds.",
+)
+
+# %% [markdown]
+# Points take the mixed colours of the components that answer for them. **Before you run the cell:** can the log-likelihood fall, now and then?
+
+# %%
+trace = torch.stack([state.log_lik for state in states])
+fig, ax = plots.figure()
+ax.plot(trace, "o-", ms=4, label="EM")
+ax.axhline(log_likelihood(x, truth).mean(), ls="--", color=plots.BLACK, label="the truth that made the data")
+ax.set(xlabel="EM step", ylabel="log p(x), nats per datum")
+ax.legend(loc="lower right")
+plots.show(
+    fig, alt="The log-likelihood rises at every step, steeply at first, and ends above that of the true parameters."
+)
+assert (trace.diff() >= -1e-9 * trace[1:].abs()).all()  # rounding
+assert trace[-1] > log_likelihood(x, truth).mean()
+
+# %% [markdown]
+# It never falls, and ends *above* the truth: the truth did not see these 300 points. On fresh points the order is the other way round, by a little.
+
+# %%
+loss = log_likelihood(fresh, truth) - log_likelihood(fresh, states[-1].params)
+std_err = loss.std() / math.sqrt(len(fresh))
+print(f"on fresh points the truth is better by {loss.mean():.4f} ± {std_err:.4f} nats per datum")
+print(f"a rule of thumb says parameters / 2N = {mixtures.free_parameters(truth) / (2 * N):.4f}")
+assert loss.mean() > 5 * std_err
+
+# %% [markdown]
+# The library's steps are these, arranged so that all components share one matrix product. The peer is scikit-learn's `GaussianMixture`
+# from the same start, its regulariser `reg_covar` set to zero. The two must agree after any number of steps.
+
+
+# %%
+def sklearn_after(steps, x, start, reg_covar=0.0):
+    inverse = start.covariances.inverse().numpy()
+    model = GaussianMixture(
+        len(start.weights), weights_init=start.weights.numpy(), means_init=start.means.numpy(), precisions_init=inverse,
+        reg_covar=reg_covar, max_iter=steps, tol=0, init_params="random", random_state=0,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so few steps do not converge, and it says so
+        return model.fit(x.numpy()).score(x.numpy())
+
+
+ours = fit_from(x, guess, max_steps=20, tol=0.0).log_lik
+for steps in (1, 2, 3, 5, 10, 20):
+    assert math.isclose(ours[steps], sklearn_after(steps, x, guess), rel_tol=1e-11)
+assert torch.allclose(ours, trace[:21], rtol=1e-11)  # and so do the steps that you wrote above
+print(f"after 20 steps: ours {ours[20]:.10f}, scikit-learn {sklearn_after(20, x, guess):.10f} nats per datum")
+
+# %% [markdown]
+# ### Has it arrived?
+#
+# At a maximum the gradient is zero. Weights sum to one and covariances are positive definite, so write them with free numbers, $\pi =
+# \mathrm{softmax}(a)$ and $\Sigma_c = L_c L_c^\top$, and ask autograd. The density comes from `torch.distributions`, not from the library.
+
+# %%
+fit = fit_from(x, guess, tol=1e-12)
+free = [fit.params.weights.log(), fit.params.means, torch.linalg.cholesky(fit.params.covariances)]
+a, means, L = free = [part.clone().requires_grad_() for part in free]
+density = MixtureSameFamily(Categorical(logits=a), MultivariateNormal(means, scale_tril=L.tril()))
+gradients = torch.autograd.grad(density.log_prob(x).mean(), free)
+steepest = max(float(g.abs().max()) for g in gradients)
+print(f"converged: {fit.converged} after {len(fit.log_lik) - 1} steps; largest slope {steepest:.1e} nats per datum")
+assert steepest < 1e-4
+
+# %% [markdown]
+# ## Why no step can fall
+#
+# Take any distribution $q_n$ over the label of point $n$, multiply and divide by it, and use Jensen:
+#
+# $$\log p(x) = \log \sum_c q(c)\, \frac{p(x, c)}{q(c)} \;\ge\; \sum_c q(c) \log \frac{p(x, c)}{q(c)} = \mathcal L(q, \theta),
+# \qquad \log p(x) - \mathcal L(q, \theta) = \mathrm{KL}\big(q \,\|\, p(z \mid x)\big)$$
+#
+# $\mathcal L$ is the *evidence lower bound*, the ELBO. It has two arguments, and EM climbs one at a time:
+#
+# - **E**: hold $\theta$, choose $q$. The bound is highest at $q = p(z \mid x)$, where the gap is zero: it *touches* $\log p(x)$.
+# - **M**: hold $q$, choose $\theta$. The bound rises; $\log p(x)$, which is above it, rises at least as much.
+#
+# **Before you run the cell:** after an M step, is the gap zero?
+
+
+# %%
+def elbo(q, x, params):
+    return (q * (log_joint(x, params) - q.clamp(min=1e-300).log())).sum(1).mean()
+
+
+halves, params = [], guess
+for _ in range(6):
+    q, _ = expect(x, params)
+    halves.append((elbo(q, x, params), log_likelihood(x, params).mean()))
+    params = maximise(x, q)
+    halves.append((elbo(q, x, params), log_likelihood(x, params).mean()))
+bound, log_p = torch.tensor(halves).T
+gap = log_p - bound
+
+# %%
+at = np.arange(len(bound)) / 2
+fig, ax = plots.figure(size=(8, 4.4))
+ax.plot(at, log_p, "--", color=plots.BLACK, label="log p(x)")
+ax.plot(at, bound, color=plots.GREY)
+ax.plot(at[::2], bound[::2], "o", color=plots.BLUE, label="ELBO after E: touches")
+ax.plot(at[1::2], bound[1::2], "s", color=plots.ORANGE, label="ELBO after M: a new gap")
+ax.set(xlabel="EM step", ylabel="nats per datum")
+ax.legend(loc="lower right")
+plots.show(
+    fig,
+    alt="The bound rises at every half step; it meets log p(x) after each E step and lies below it after each M step.",
+)
+
+# %% [markdown]
+# The oracle for the gap is the KL divergence to scipy's posterior, which knows nothing of our E step.
+
+# %%
+joint = scipy_joint(x, params)
+posterior = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+assert np.isclose(stats.entropy(q, posterior, axis=1).mean(), gap[-1], atol=1e-12)  # KL after the last M step
+assert gap[::2].abs().max() < 1e-12  # zero after every E step
+assert (gap[1::2] > 0).all()
+assert (bound.diff() > -1e-12).all()
+print("gap after E:", [f"{g:.0e}" for g in gap[:6:2].abs().tolist()], " after M:", gap[1:6:2].numpy().round(4))
+
+# %% [markdown]
+# This is the picture behind the rest of the course. When the posterior has no closed form, choose $q$ from a family and climb the same
+# bound: variational inference (04). When $q$ is a neural net: wake-sleep (05) and the variational autoencoder (07).
+#
+# ## A likelihood without a maximum
+#
+# Add a lonely point, and give it a component of its own, of width $s$. The other component explains the other points, so nothing is lost there.
+# **What happens to the log-likelihood as $s$ goes to zero?**
+
+# %%
+lonely = torch.cat([x, torch.tensor([[-5.0, 4.0]])])
+wide = fit_mixture(lonely, 1).params
+widths = torch.logspace(0, -4, 81)
+
+
+def with_narrow_component(s):
+    covariances = torch.cat([wide.covariances, s**2 * torch.eye(D)[None]])
+    return Mixture(torch.tensor([N, 1]) / (N + 1), torch.stack([wide.means[0], lonely[-1]]), covariances)
+
+
+plain = torch.stack([log_likelihood(lonely, with_narrow_component(s)).sum() for s in widths])
+slope = (plain[-1] - plain[-2]) / (widths[-2] / widths[-1]).log()
+print(f"log p(all x) gains {slope:.5f} nats each time s falls by a factor e; D = {D}")
+assert (
+    abs(slope - D) < 1e-4
+)  # closed form: log N at its own mean is -D log s + constant; the wide one still claims a little
+
+# %% [markdown]
+# It grows without bound: $-D \log s$, from that one point. *Maximum likelihood has no answer here*; the good fits above are local maxima. EM can miss them
+# and fall in; then the library stops and says so.
+
+# %%
+start = Mixture(torch.tensor([0.5, 0.5]), torch.stack([x.mean(0), lonely[-1]]), torch.eye(D).repeat(2, 1, 1) / 4)
+collapsed = False
+try:
+    fit_from(lonely, start)
+except FloatingPointError as problem:
+    collapsed = True
+    print(f"{type(problem).__name__}: {problem}")
+assert collapsed
+
+# %% [markdown]
+# ### Say what you know of widths
+#
+# The repair is a prior on each covariance. The inverse-Wishart can be read as points that you have seen before: as if each component had $m$ more points,
+# scattered about its mean with covariance $V$.
+#
+# $$\log p(\Sigma) = -\tfrac m2 \big[\log |\Sigma| + \mathrm{tr}(\Sigma^{-1} V)\big] + \text{const}, \qquad
+# \Sigma_c = \frac{\sum_n r_{nc}\,(x_n - \mu_c)(x_n - \mu_c)^\top + m V}{N_c + m}$$
+#
+# EM then climbs $\log p(x \mid \theta) + \log p(\theta)$, and the trace shows that sum. scikit-learn adds its `reg_covar` to the diagonal after each M step
+# instead. That also keeps widths above zero, but such steps climb no stated objective. **What may its log-likelihood then do?**
+
+# %%
+regularised = np.array([sklearn_after(steps, x, truth, reg_covar=0.1) for steps in range(1, 7)])
+print("scikit-learn, from the truth, reg_covar = 0.1:", regularised.round(4))
+assert (np.diff(regularised) < -1e-3).any()  # it falls: nothing is wrong, but monotony no longer tells you so
+
+# %%
+prior = Prior(points=2.0, variance=0.1)
+held = plain + torch.stack([mixtures.log_prior(with_narrow_component(s), prior) for s in widths])
+fig, ax = plots.figure()
+ax.plot(widths, plain - plain[0], label="log p(x)")
+ax.plot(widths, held - held[0], "--", label="log p(x) + log p(Σ)")
+peak = math.sqrt(prior.points * prior.variance / (1 + prior.points))
+ax.axvline(peak, ls=":", color=plots.GREY, label="closed form")
+ax.set(xscale="log", xlabel="width s of the lonely component", ylabel="nats, against s = 1", ylim=(-20, 25))
+ax.invert_xaxis()
+ax.legend(loc="lower right")
+plots.show(
+    fig,
+    alt="As the width falls, the log-likelihood rises for ever; with the prior it peaks near 0.26 and then plunges.",
+)
+assert abs(float(widths[held.argmax()]) / peak - 1) < 10 ** (2 / 80) - 1  # within half a step of the grid, or one
+
+# %% [markdown]
+# With the prior there is a maximum. A component alone with one point has no scatter, so the formula leaves $m V / (N_c + m)$ with $N_c = 1$.
+
+# %%
+saved = fit_from(lonely, start, prior=prior)
+n = saved.params.weights[1] * len(lonely)  # the points it answers for: one, less what the other component claims of it
+closed_form = prior.points * prior.variance / (n + prior.points) * torch.eye(D)
+print(f"N_c = {n:.4f}; its covariance\n", saved.params.covariances[1].numpy().round(6))
+assert torch.allclose(saved.params.covariances[1], closed_form, atol=1e-6)
+assert (saved.log_lik.diff() >= -1e-9 * saved.log_lik[1:].abs()).all()
+
+# %%
+with_prior = fit_from(x, guess, prior=prior, tol=1e-12).params
+cost = log_likelihood(fresh, fit.params) - log_likelihood(fresh, with_prior)
+print(
+    f"what the prior costs on fresh points: {cost.mean():.4f} ± {cost.std() / math.sqrt(len(fresh)):.4f} nats per datum"
+)
+assert abs(cost.mean()) < 0.02  # two points' worth against a hundred
+
+# %% [markdown]
+# ## Where you start decides where you end
+#
+# The log-likelihood has many maxima. Here are nine clouds on a grid, to be fitted by nine round components. **Guess:** out of 60 random starts, how
+# many find all nine clouds?
+
+# %%
+centres = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)) * 2
+with seeded(2):
+    grid, _ = sample(Mixture(torch.full((9,), 1 / 9), centres, torch.full((9,), 0.12)), 450)
+
+
+def from_random_rows():
+    rows = grid[torch.randperm(len(grid))[:9]]
+    return fit_from(grid, Mixture(torch.full((9,), 1 / 9), rows, torch.full((9,), 0.5)), prior=prior, tol=1e-6)
+
+
+with seeded(0):
+    by_rows = [from_random_rows() for _ in range(60)]
+    by_seeds = [
+        fit_from(grid, mixtures.random_start(grid, 9, covariance="spherical"), prior=prior, tol=1e-6) for _ in range(60)
+    ]
+ends = {
+    "random rows": [float(run.log_lik[-1]) for run in by_rows],
+    "k-means++": [float(run.log_lik[-1]) for run in by_seeds],
+}
+best = max(max(values) for values in ends.values())
+
+# %%
+fig, (left, right) = plots.figure(1, 2, size=(12, 4.4), width_ratios=[1.3, 1])
+bins = np.linspace(min(map(min, ends.values())) - 0.01, best + 0.02, 24)
+left.hist(list(ends.values()), bins, label=list(ends))
+left.set(xlabel="final log-likelihood, nats per datum", ylabel="runs of 60", title="where EM ends")
+left.legend(loc="upper center")
+stuck = min(by_rows, key=lambda run: run.log_lik[-1]).params
+right.scatter(*grid.T, 14, plots.GREY)
+for mean, variance in zip(stuck.means, stuck.covariances, strict=True):
+    plots.ellipse(right, mean, variance * torch.eye(2), color=plots.RED)
+right.set(xlabel="x₁", ylabel="x₂", title=f"the worst: {min(ends['random rows']):.2f} nats", aspect="equal")
+plots.show(
+    fig,
+    alt="Left, histograms of final log-likelihoods with several peaks. Right, a fit where some circles share a cloud and some cover two.",
+)
+
+# %% [markdown]
+# Some components cover two clouds and some share one, and no small change helps: a local optimum. If a share $s$ of starts succeeds, the best of $R$ succeeds with
+# probability $1 - (1 - s)^R$. So run EM several times and keep the best; and let the starts spread out: *k-means++* draws each next mean with
+# probability proportional to the squared distance from those it has.
+
+# %%
+for name, values in ends.items():
+    s = np.mean([value > best - 1e-3 for value in values])
+    print(f"{name}: {s:.0%} of starts find the best; the best of 10 would with probability {1 - (1 - s) ** 10:.3f}")
+gain = np.mean(ends["k-means++"]) - np.mean(ends["random rows"])
+std_err = math.hypot(*(np.std(values, ddof=1) / math.sqrt(60) for values in ends.values()))
+print(f"k-means++ starts end higher by {gain:.3f} ± {std_err:.3f} nats per datum")
+with seeded(3):
+    several = fit_mixture(grid, 9, covariance="spherical", prior=prior, restarts=10)  # k-means++ starts
+assert abs(several.log_lik[-1] - best) < 1e-3
+assert gain > 2 * std_err
+
+# %% [markdown]
+# ## K-means is the limit of narrow components
+#
+# Give all components the same weight and the same round covariance $\varepsilon I$, and let $\varepsilon \to 0$. Then
+#
+# $$r_{nc} = \frac{e^{-\|x_n - \mu_c\|^2 / 2\varepsilon}}{\sum_j e^{-\|x_n - \mu_j\|^2 / 2\varepsilon}} \;\longrightarrow\;
+# \begin{cases} 1 & \text{if } \mu_c \text{ is the nearest mean} \\ 0 & \text{otherwise} \end{cases}$$
+#
+# and EM becomes: give each point to its nearest mean; move each mean to the average of its points. That is K-means.
+
+
+# %%
+def narrow(means, eps):
+    return Mixture(torch.full((len(means),), 1 / len(means)), means, torch.full((len(means),), eps))
+
+
+def means_only(eps):
+    return lambda x, r: narrow((r.T @ x) / r.sum(0)[:, None], eps)
+
+
+for eps in (1.0, 0.1, 0.01, 1e-6):
+    r = responsibilities(x, narrow(guess.means, eps))
+    print(f"eps = {eps:<6g} entropy of the label, averaged over points: {torch.special.entr(r).sum(1).mean():.4f} nats")
+
+# %%
+limit = em(x, narrow(guess.means, 1e-6), mixtures.e_step, means_only(1e-6)).params
+peer = KMeans(C, init=guess.means.numpy(), n_init=1, tol=0).fit(x.numpy())
+assert np.allclose(limit.means, peer.cluster_centers_, atol=1e-8)  # the same means
+assert (responsibilities(x, limit).argmax(1).numpy() == peer.labels_).all()  # and the same clusters
+print("EM at eps = 1e-6\n", limit.means.numpy().round(4), "\nscikit-learn's K-means\n", peer.cluster_centers_.round(4))
+
+# %% [markdown]
+# So K-means is a mixture that may not choose weights, shapes or sizes, and that may not be unsure. **Where will that hurt?** Two long clouds, side by
+# side:
+
+# %%
+stretched = Mixture(
+    torch.tensor([0.5, 0.5]),
+    torch.tensor([[0.0, 0.9], [0.0, -0.9]]),
+    torch.diag(torch.tensor([6.0, 0.12])).repeat(2, 1, 1),
+)
+with seeded(5):
+    long, labels = sample(stretched, 400)
+    soft = fit_mixture(long, 2, restarts=5).params
+hard = KMeans(2, n_init=10, random_state=0).fit(long.numpy()).labels_
+fig, (left, right) = plots.figure(1, 2, size=(11, 3.8), sharex=True, sharey=True)
+demo.draw(left, long, r=torch.nn.functional.one_hot(torch.tensor(hard).long()).double(), title="K-means")
+demo.draw(right, long, soft, responsibilities(long, soft), title="mixture, full covariances")
+plots.show(
+    fig, alt="Two flat clouds. K-means cuts across both, left from right; the mixture gives each cloud one ellipse."
+)
+
+# %%
+bayes = adjusted_rand_score(
+    labels, responsibilities(long, stretched).argmax(1)
+)  # the best one can do, knowing the truth
+ours = adjusted_rand_score(labels, responsibilities(long, soft).argmax(1))
+theirs = adjusted_rand_score(labels, hard)
+print(
+    f"agreement with the labels (0 chance, 1 perfect): K-means {theirs:.3f}, mixture {ours:.3f}, knowing the truth {bayes:.3f}"
+)
+assert theirs < 0.1
+assert abs(ours - bayes) < 0.05
+
+# %% [markdown]
+# ## How many components?
+#
+# More components always fit the training data better. Two ways to say when to stop:
+#
+# - **held-out**: $\log p$ of points that were not fitted to;
+# - **BIC**: charge each free parameter half of $\log N$, and take the lowest
+#   $\;-2 \log p(x) + k \log N$, with $k = (C - 1) + CD + C\, D(D+1)/2$ for full covariances.
+#
+# **Before you run the cells:** the data came from three. Which $C$ will each choose?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for C_, D_ in ((3, 2), (3, 4), (10, 64)):
+    k = {"full": C_ * D_ * (D_ + 1) // 2, "diagonal": C_ * D_, "spherical": C_}
+    print(f"C = {C_:>2}, D = {D_:>2}: " + ", ".join(f"{name} {C_ - 1 + C_ * D_ + size}" for name, size in k.items()))
+assert mixtures.free_parameters(truth) == 3 - 1 + 3 * 2 + 3 * 3
+
+# %%
+choices = range(1, 8)
+with seeded(4):
+    fits = [fit_mixture(x, C_, prior=prior, restarts=5, tol=1e-7).params for C_ in choices]
+train = torch.stack([log_likelihood(x, params).mean() for params in fits])
+test = torch.stack([log_likelihood(fresh, params).mean() for params in fits])
+criterion = torch.stack([mixtures.bic(x, params) for params in fits])
+fig, (left, right) = plots.figure(1, 2, size=(11, 4))
+left.plot(choices, train, "o-", label="fitted points")
+left.plot(choices, test, "s--", label="fresh points")
+left.set(xlabel="components C", ylabel="log p(x), nats per datum", title="held-out")
+left.legend(loc="lower right")
+right.plot(choices, criterion, "o-", color=plots.GREEN)
+right.set(xlabel="components C", ylabel="BIC, nats", title="BIC: lower is better")
+plots.show(fig, alt="Fitted log-likelihood rises with C; on fresh points it peaks at three, where BIC is lowest.")
+
+# %%
+print("best C: held-out", choices[int(test.argmax())], "; BIC", choices[int(criterion.argmin())])
+assert choices[int(test.argmax())] == choices[int(criterion.argmin())] == 3
+assert (train.diff() > 0).all()  # the fitted points always like more
+joint = scipy_joint(x, fits[2])  # BIC by scipy's densities and a count by hand
+assert math.isclose(criterion[2], -2 * np.logaddexp.reduce(joint, axis=1).sum() + 17 * math.log(N), rel_tol=1e-9)
+
+# %% [markdown]
+# ### Real data need not agree with you
+#
+# Fisher's irises: 150 flowers, four measurements, three species. **How many components does BIC choose?**
+
+# %%
+iris = load_iris()
+flowers = torch.tensor(iris.data)
+with seeded(6):
+    fits = {C_: fit_mixture(flowers, C_, restarts=10).params for C_ in (1, 2, 3)}
+for C_, params in fits.items():
+    peer = GaussianMixture(C_, reg_covar=0, tol=1e-9, max_iter=1000, n_init=10, random_state=0).fit(flowers.numpy())
+    match = adjusted_rand_score(iris.target, responsibilities(flowers, params).argmax(1))
+    print(
+        f"C = {C_}: BIC {mixtures.bic(flowers, params):.2f}, scikit-learn {peer.bic(flowers.numpy()):.2f}; agreement with species {match:.2f}"
+    )
+    assert math.isclose(mixtures.bic(flowers, params), peer.bic(flowers.numpy()), rel_tol=1e-6)
+assert min(fits, key=lambda C_: mixtures.bic(flowers, fits[C_])) == 2
+assert mixtures.free_parameters(fits[3]) - mixtures.free_parameters(fits[2]) == 15
+
+# %% [markdown]
+# Two. Versicolor and virginica overlap so much that, for a Gaussian mixture, the third component does not earn its 15 parameters; yet
+# with three, the components are the species, but for a few flowers. BIC chooses a *density*. Whether its components mean anything
+# is your question, not its.
+#
+# ## The labels have no names
+#
+# Swap two components: the density is the same. So each fit is one of $C!$ equal ones. **What then is the average of the first component's mean over many
+# runs?**
+
+# %%
+# NBVAL_CHECK_OUTPUT
+orders = [list(order) for order in itertools.permutations(range(3))]
+values = [log_likelihood(x, Mixture(*(part[order] for part in fit.params))).sum().item() for order in orders]
+print(f"{len(orders)} orders; log-likelihoods differ by less than 1e-9: {max(values) - min(values) < 1e-9}")
+assert max(values) - min(values) < 1e-9  # summed in another order: rounding
+
+# %%
+with seeded(7):
+    runs = [fit_mixture(x, 3, restarts=1, tol=1e-12).params for _ in range(12)]
+runs = [run for run in runs if log_likelihood(x, run).mean() > fit.log_lik[-1] - 1e-6]  # those at the same optimum
+
+
+def aligned(run, reference):
+    """The run's components in the order that brings its means nearest to the reference's."""
+    _, order = linear_sum_assignment(torch.cdist(reference.means, run.means).square())
+    return Mixture(*(part[order] for part in run))
+
+
+naive = torch.stack([run.means[0] for run in runs])
+matched = torch.stack([aligned(run, fit.params).means[0] for run in runs])
+print(
+    f"{len(runs)} runs; spread of 'the first mean': {naive.std(0).max():.3f} as they come, {matched.std(0).max():.1e} aligned"
+)
+assert naive.std(0).max() > 0.5
+assert matched.std(0).max() < 1e-3
+
+# %% [markdown]
+# It is no particular place at all. Compare runs by what does not depend on names (densities, which points are together), or align them
+# first.
+#
+# ## Twenty components, 64 pixels
+#
+# A mixture of diagonal Gaussians over the 8 x 8 digits. Some pixels are white in every image: without a prior the likelihood is
+# unbounded in that direction, and the border says so. With one, it is fine.
+
+# %%
+digits = load_digits()
+images = torch.tensor(digits.data / 16)
+try:
+    fit_mixture(images, 20, covariance="diagonal")
+except ValueError as problem:
+    print(f"ValueError: {problem}")
+with seeded(8):
+    strokes = fit_mixture(
+        images, 20, covariance="diagonal", prior=Prior(points=20.0, variance=0.02), restarts=3, tol=1e-6
+    )
+belongs = responsibilities(images, strokes.params)
+
+# %%
+with seeded(9):
+    dreams = sample(strokes.params, 20)
+order = belongs.sum(0).argsort(descending=True)
+fig, ax = plots.figure(size=(13, 2.6))
+plots.image_grid(ax, torch.cat([strokes.params.means[order], dreams.x.clamp(0, 1)]), (8, 8), cols=20)
+ax.set_title("the twenty means, most used first; below, twenty draws from the mixture")
+plots.show(fig, alt="A row of smooth digit shapes, each a style of a digit; below, a row of noisier digits.")
+
+# %% [markdown]
+# Nobody gave it the labels. Name each component after its most frequent digit, and see how often that name is right.
+
+# %%
+table = (
+    belongs.T @ torch.nn.functional.one_hot(torch.tensor(digits.target)).double()
+)  # (components, digits), soft counts
+right = table.max(1).values.sum() / len(images)
+print(f"named by majority, the mixture is right about {right:.0%} of the images; guessing would be right about 10%")
+assert right > 0.6
+unsure = (belongs.max(1).values < 0.9).double().mean()
+print(f"and it is less than 90% sure of the component for {unsure:.1%} of them")
+
+# %% [markdown]
+# The means are styles of digits. The draws are worse than the means: given the component, this model lets every pixel vary by itself. Strokes do not. A
+# mixture has one label to explain everything with, factor analysis has a vector but only straight lines; the
+# variational autoencoder will bend them.
+
+# %% [markdown]
+# ## Lecture demo
+#
+# Points take the colour of their responsibilities; on the right, the bound after each half step.
+#
+# <details><summary>Speaker note</summary>
+#
+# 1. *Touch and lift.* Press **Same start**, then **E**, **M**, **E**, **M**. After E the blue dot is on the dashed line; after M the dashed line has
+#    risen above the orange square. Press E twice: nothing changes, the gap is already zero.
+# 2. *Where you start.* Drag two means into one cloud, then **10 times E, M**. Ask the room to bet first. Do it again from elsewhere.
+# 3. *Collapse.* Drag one mean onto the lonely point at the top left and run: the component vanishes, and the line under the
+#    picture says why. Switch on the prior and run again from there: a small circle stays.
+#
+# </details>
+
+# %%
+clouds = Mixture(
+    weights=torch.tensor([0.4, 0.35, 0.25]),
+    means=torch.tensor([[-2.0, -0.5], [1.0, 1.8], [2.5, -1.5]]),
+    covariances=torch.tensor([[[1.2, 0.9], [0.9, 1.0]], [[0.8, -0.5], [-0.5, 0.6]], [[0.25, 0.0], [0.0, 0.25]]]),
+)  # those of the first section
+with seeded(1):
+    lonely = torch.cat([sample(clouds, 300)[0], torch.tensor([[-5.0, 4.0]])])
+stepper = demo.Stepper(lonely, seed=3)
+stepper.e_step(), stepper.m_step(), stepper.e_step(), stepper.m_step()
+widgets.key_frame(
+    stepper, alt="Left, points coloured by responsibility and three ellipses; right, the bound after E, M, E, M."
+)
+
+# %%
+stepper.live()
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A mixture is a latent variable model whose $z$ is a label; its posterior, the responsibilities, is a softmax of logs.
+# 2. With labels known, the maximum is in closed form; EM uses that closed form with responsibilities for labels.
+# 3. EM is coordinate ascent on the ELBO: E closes the gap, M lifts the bound, so $\log p(x)$ never falls.
+# 4. There are many maxima, so restart; the highest is infinite, so state a prior; components have no names, so align before you compare.
+# 5. K-means is the limit of narrow, equal, round components; BIC and held-out points choose how many.
+#
+# **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Dempster, Laird and Rubin 1977, where EM got its name; Neal and
+# Hinton 1998, for EM as coordinate ascent; Fraley and Raftery 2007, for the prior.
+#
+# **Next** Here the E step was exact. What can you do when $p(z \mid x)$ has no closed form, and which $q$ should you choose then? Notebook 04.
