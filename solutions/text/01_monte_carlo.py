@@ -1,0 +1,552 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 Exercises: Monte Carlo and importance sampling
+#
+# After these exercises you will be able to
+#
+# - write an estimator with an error bar that keeps its promise;
+# - handle weights as logarithms: average them, count the effective ones, normalise them;
+# - derive the best proposal for $p(x)$, and say which proposals break and how badly.
+#
+# **Time** 100 minutes; the cells run in about 5 seconds on a laptop. **Prerequisites** notebook 01; Gaussian integrals.
+#
+# | maths | code | shape | meaning |
+# |---|---|---|---|
+# | $f(z_k)$ | `f_z` | $K$, ... | values of $f$ at the draws; further axes are separate estimates |
+# | $\log w_k$ | `log_w` | $K$, ... | log importance weights, nats |
+# | $K$ | `K` | | draws, always the first axis |
+# | $C$, $D$ | | | number of proposals; dimension of $z$ |
+# | $x_i$ | `x` | $N$ | observations |
+#
+# **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
+# function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
+# shows what yours will show. Logarithms are natural; tensors are float64.
+
+# %%
+import math
+
+import numpy as np
+import torch
+from scipy import integrate, special, stats
+from torch.distributions import Binomial, Normal
+
+from lvmteach.classroom import plots
+from lvmteach.classroom.checks import monte_carlo as check
+from lvmteach.runtime import seeded
+
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## Exercise 01.1: an estimate and its error bar
+#
+# *10 minutes, difficulty 1 of 3, from notebook 01 "An integral is a mean" and "What an error bar promises"*
+#
+# You have $f(z_k)$ at $K$ independent draws $z_k \sim p$. Return the pair `(value, std_err)`: the estimate of
+# $\mathbb E_p[f]$ and its standard error, that is, the estimated standard deviation of the *estimate*.
+#
+# - `f_z` $(K, \dots)$, $K \ge 2$. Each position of the further axes is an estimate of its own.
+# - Both results have the shape of the further axes: `f_z.shape[1:]`.
+#
+# <details><summary>Hint 1</summary>
+#
+# There are two spreads. One draw scatters with variance $\mathbb V[f]$. By how much does the mean of $K$ scatter?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\mathbb V[f]$ is unknown. Estimate it from the same draws without bias: what does the sum of squared deviations from
+# the *sample* mean have to be divided by?
+# </details>
+
+
+# %%
+def estimate(f_z):
+    """The Monte Carlo estimate and its standard error, each of shape f_z.shape[1:]; f_z is (K, ...)."""
+    ### BEGIN SOLUTION
+    # Sample variance over the draws: deviations from the fitted mean, so K - 1.
+    deviations = f_z - f_z.mean(0)
+    one_draw = (deviations**2).sum(0) / (len(f_z) - 1)
+    # Independent draws: the variance of their mean is the K-th part; the error bar is its root.
+    return f_z.mean(0), (one_draw / len(f_z)).sqrt()
+    ### END SOLUTION
+
+
+# %%
+estimate = check.estimate(estimate)
+
+# %% [markdown]
+# Does the promise hold? For $\mathbb E|z| = \sqrt{2/\pi}$ under a standard normal, about 95 % of the intervals
+# $\pm 1.96$ standard errors should hold the truth.
+
+# %%
+p = Normal(0.0, 1.0)
+with seeded(31):
+    value, std_err = estimate(p.sample((500, 2000)).abs())  # 2000 runs of 500 draws
+held = ((value - math.sqrt(2 / math.pi)).abs() <= 1.96 * std_err).double().mean()
+print(f"{held:.1%} of 2000 intervals hold the truth")
+assert 0.93 < held < 0.97  # 0.95 ± 4 standard errors of a share of 2000
+
+# %% [markdown]
+# ## Exercise 01.2: one more digit
+#
+# *5 minutes, difficulty 1 of 3, from notebook 01 "How wrong?"*
+#
+# Predict, then run. 1000 draws gave you a standard error of 0.01. How many draws make it 0.001?
+#
+# - **a** about 3 200
+# - **b** 2 000
+# - **c** 10 000
+# - **d** 100 000
+#
+# Write the letter in quotes, in place of the dots.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write the standard error as a function of $K$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Set the ratio of two such expressions to 10, and solve for the ratio of the two $K$.
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# The error is sqrt(V[f] / K): a tenth of the error is a hundred times the draws.
+answer = "d"
+### END SOLUTION
+
+# %%
+check.one_more_digit(answer)
+
+# %% [markdown]
+# Now measure it: the share of draws beyond 1.21, whose truth is `stats.norm.sf(1.21)`. A run is known by its number of
+# hits, so runs of any length cost the same.
+
+# %%
+share = torch.tensor(stats.norm.sf(1.21))
+for K in (1000, 3200, 2000, 10_000, 100_000):
+    with seeded(32):
+        runs = Binomial(K, share).sample((2000,)) / K
+    rms = (runs - share).square().mean().sqrt()
+    print(f"K = {K:7}: error {rms:.5f}")
+assert abs(rms / 0.001 - 1) < 5 / math.sqrt(2 * 2000) + 0.003  # chance; the last: sqrt(s(1 - s)) = 0.317, not 0.316
+
+# %% [markdown]
+# ## Exercise 01.3: average weights given as logarithms
+#
+# *10 minutes, difficulty 1 of 3, from notebook 01 "Weights live as logarithms"*
+#
+# Return $\log \frac 1K \sum_k w_k$, in nats, for weights of any size.
+#
+# - `log_w` $(K, \dots)$: $\log w_k$, from $-2000$ to $900$ and beyond; $-\infty$ for a weight of zero, though never for
+#   all weights of a column.
+# - Result: the shape of the further axes, `log_w.shape[1:]`.
+#
+# Write it out; of the functions that PyTorch has for the purpose, use none, or compare with one afterwards.
+#
+# <details><summary>Hint 1</summary>
+#
+# $e^{900}$ is not a floating point number. Is there a number that you can take out of the sum first, so that the
+# largest term becomes 1?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `log_w.max(0).values` is that number, for each column. Where does it return in the end, and what becomes of $1/K$?
+# </details>
+
+
+# %%
+def log_mean_exp(log_w):
+    """log of the mean weight over the first axis, shape log_w.shape[1:], in nats; log_w is (K, ...)."""
+    ### BEGIN SOLUTION
+    # w = e^m e^(log w - m). The common factor leaves the mean, and the logarithm turns it into + m.
+    largest = log_w.max(0).values
+    scaled = (log_w - largest).exp()  # the largest is 1; what underflows did not matter
+    return largest + scaled.mean(0).log()
+    ### END SOLUTION
+
+
+# %%
+log_mean_exp = check.log_mean_exp(log_mean_exp)
+
+# %% [markdown]
+# Use it on the smallest latent variable model, $z \sim \mathcal N(0, 1)$, $x \mid z \sim \mathcal N(z, 1)$, with the
+# prior as proposal: the weights are $p(x \mid z)$, and their mean estimates $p(x)$. **How does the average of its
+# logarithm change with $K$?**
+
+# %%
+x = torch.tensor(2.2)
+log_p_x = stats.norm.logpdf(2.2, 0, math.sqrt(2))  # oracle: the marginal
+for K in (1, 10, 100):
+    with seeded(33):
+        log_w = Normal(p.sample((K, 20_000)), 1.0).log_prob(x)
+    runs = log_mean_exp(log_w)
+    print(f"K = {K:3}: average {runs.mean():.4f} ± {runs.std() / math.sqrt(20_000):.4f}, log p(x) {log_p_x:.4f}")
+    assert runs.mean() < log_p_x + 5 * runs.std() / math.sqrt(20_000)
+scipys = special.logsumexp(log_w[:, :5].numpy(), 0) - math.log(100)  # oracle: scipy
+assert np.allclose(runs[:5], scipys, rtol=1e-12)  # rounding
+
+# %% [markdown]
+# ## Exercise 01.4: effective sample size
+#
+# *10 minutes, difficulty 2 of 3, from notebook 01 "To the power of d"*
+#
+# Return $\mathrm{ESS} = (\sum_k w_k)^2 / \sum_k w_k^2$.
+#
+# - `log_w` $(K, \dots)$: as before, of any size.
+# - Result: `log_w.shape[1:]`, a number of draws between 1 and $K$.
+#
+# <details><summary>Hint 1</summary>
+#
+# What happens to the ESS when all weights are multiplied by the same number? Use that.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The square of a weight has twice its logarithm. Or: with weights that sum to one, the numerator is known.
+# </details>
+
+
+# %%
+def ess(log_w):
+    """Effective sample size over the first axis, shape log_w.shape[1:]; log_w is (K, ...)."""
+    ### BEGIN SOLUTION
+    # A common factor cancels, so divide by the sum: then the numerator is 1.
+    normalised = torch.softmax(log_w, 0)
+    return 1 / (normalised**2).sum(0)
+    ### END SOLUTION
+
+
+# %%
+ess = check.ess(ess)
+
+# %% [markdown]
+# Move a proposal of the right width away from the target: $p = \mathcal N(0, 1)$, $q = \mathcal N(\delta, 1)$. The
+# weights' second moment is $e^{\delta^2}$, so $K e^{-\delta^2}$ of $K$ draws should stay effective. **Where do the dots
+# leave the line, and why on that side?**
+
+# %%
+K, deltas = 10_000, torch.linspace(0, 3.5, 15)
+with seeded(34):
+    z = deltas + p.sample((K, 8, 15))  # eight runs for each delta
+sizes = ess(p.log_prob(z) - Normal(deltas, 1.0).log_prob(z))
+fig, ax = plots.figure()
+ax.semilogy(deltas, K * (-(deltas**2)).exp(), "--", color=plots.BLACK, label="$K e^{-\\delta^2}$")
+ax.semilogy(deltas.repeat(8), sizes.flatten(), "o", color=plots.BLUE, ms=4, label="eight runs of 10 000 draws")
+ax.set(xlabel="shift $\\delta$ of the proposal", ylabel="effective draws", ylim=(0.1, 2 * K))
+ax.legend()
+plots.show(fig, alt="On a log axis effective draws fall along a parabola; beyond a shift of two the dots stay above.")
+near = deltas <= 1  # further out the runs no longer see the weights that matter
+off = sizes[:, near].mean(0) / (K * (-(deltas[near] ** 2)).exp()) - 1
+assert (off.abs() <= 5 * sizes[:, near].std(0) / sizes[:, near].mean(0) / math.sqrt(8) + 1e-9).all()  # + rounding
+
+# %% [markdown]
+# ## Exercise 01.5: when the constant is missing
+#
+# *10 minutes, difficulty 2 of 3, from notebook 01 "When a constant is missing"*
+#
+# Return the self-normalised estimate $\sum_k \tilde w_k f(z_k)$ with $\tilde w_k = w_k / \sum_j w_j$.
+#
+# - `f_z` $(K, \dots)$: $f$ at draws from $q$. The further axes are components of $f$: all of them share the weights.
+# - `log_w` $(K)$: $\log w_k$ up to a constant that nobody knows, which may be large.
+# - Result: `f_z.shape[1:]`.
+#
+# <details><summary>Hint 1</summary>
+#
+# You have already made weights that sum to one, whatever the constant, in the exercise before.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Shapes `(K,)` and `(K, 3)` do not line up from the right. Add axes to the weights, or use `torch.einsum`.
+# </details>
+
+
+# %%
+def self_normalised(f_z, log_w):
+    """Self-normalised estimate of E_p[f], shape f_z.shape[1:]; f_z is (K, ...), log_w is (K,)."""
+    ### BEGIN SOLUTION
+    # softmax takes the maximum out itself; the constant of p cancels with it.
+    share_of_each = torch.softmax(log_w, 0)
+    # "k" is summed away, whatever other axes f has stay.
+    return torch.einsum("k,k...->...", share_of_each, f_z)
+    ### END SOLUTION
+
+
+# %%
+self_normalised = check.self_normalised(self_normalised)
+
+
+# %% [markdown]
+# A target that is known up to its constant, $\tilde p(z) = e^{-|z - 1|^3}$: find its mean and its mean square at once.
+
+
+# %%
+def log_target(z):
+    return -((z - 1).abs() ** 3)
+
+
+def moment(power):  # oracle: quadrature, cut at the kink
+    return integrate.quad(lambda z: z**power * math.exp(-(abs(z - 1) ** 3)), -4, 6, points=[1.0])[0]
+
+
+q = Normal(0.5, 1.5)
+with seeded(35):
+    z = q.sample((100, 2000))  # 100 runs
+runs = torch.stack([self_normalised(torch.stack([one, one**2], 1), log_target(one) - q.log_prob(one)) for one in z])
+truth = torch.tensor([moment(1), moment(2)]) / moment(0)
+std_err = runs.std(0) / math.sqrt(100)
+print(f"mean {runs.mean(0)[0]:.4f} (truth {truth[0]:.4f}), mean square {runs.mean(0)[1]:.4f} (truth {truth[1]:.4f})")
+assert ((runs.mean(0) - truth).abs() < 5 * std_err).all()  # the bias of order 1/K is far smaller
+
+# %% [markdown]
+# ## Exercise 01.6: the best proposals
+#
+# *15 minutes, difficulty 2 of 3, from notebook 01 "The best proposal" and "Jensen's gap, the seed of every bound"*
+#
+# A model with one latent and one observed variable, $z \sim \mathcal N(0, 1)$ and $x \mid z \sim \mathcal N(az + b, s^2)$,
+# and observations $x_1, \dots, x_N$. You want each $p(x_i) = \int p(x_i \mid z)\, p(z)\, dz$ by importance sampling.
+# For each $x_i$ there is a proposal $q_i$ under which a *single* draw gives $p(x_i)$ exactly. Derive it, and return the
+# pair `(mean, scale)` of these normals.
+#
+# - `x` $(N)$; `a`, `b`, `s` numbers, $a \ne 0$ of either sign, $s > 0$ a scale.
+# - `mean` $(N)$; `scale`, one number for all $i$: a standard deviation.
+#
+# <details><summary>Hint 1</summary>
+#
+# The variance is zero when $q$ is proportional to the integrand. What is the name of the distribution proportional to
+# $p(x \mid z)\, p(z)$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# As a function of $z$, $\log p(x \mid z) + \log p(z)$ is a parabola. Collect the terms in $z^2$: they give the
+# precision. Collect the terms in $z$: they give precision times mean.
+# </details>
+
+
+# %%
+def best_proposal(x, a, b, s):
+    """(mean, scale) of the zero-variance proposals for p(x_i): mean (N,) and one number; x is (N,)."""
+    ### BEGIN SOLUTION
+    # q is proportional to p(x|z) p(z): the posterior. Its exponent is
+    #   -(x - b - a z)^2 / 2s^2 - z^2 / 2  =  -(1 + a^2/s^2) z^2 / 2 + a (x - b) / s^2 z + const.
+    precision = 1 + (a / s) ** 2
+    linear = a * (x - b) / s**2
+    # A normal's exponent is -precision z^2 / 2 + precision mean z + const: compare.
+    return linear / precision, precision**-0.5
+    ### END SOLUTION
+
+
+# %%
+best_proposal = check.best_proposal(best_proposal)
+
+# %% [markdown]
+# Check the derivation with numbers: five draws from each $q_i$ give five equal weights, and each is $p(x_i)$. The
+# marginal is the oracle: $x \sim \mathcal N(b, a^2 + s^2)$.
+
+# %%
+x, a, b, s = torch.tensor([-2.0, 0.5, 4.0]), -1.5, 0.8, 0.6
+mean, scale = best_proposal(x, a, b, s)
+q = Normal(mean, scale)
+with seeded(36):
+    z = q.sample((5,))
+log_w = Normal(a * z + b, s).log_prob(x) + p.log_prob(z) - q.log_prob(z)
+log_p_x = stats.norm.logpdf(x.numpy(), b, math.sqrt(a**2 + s**2))
+for i in range(3):
+    print(f"x = {x[i]:4}: log weights", *(f"{one:.6f}" for one in log_w[:, i]), f"  log p(x) {log_p_x[i]:.6f}")
+assert np.abs(log_w.numpy() - log_p_x).max() < 1e-12  # rounding
+
+# %%
+fig, ax = plots.figure()
+grid = torch.linspace(-4, 4, 401)
+ax.plot(grid, p.log_prob(grid).exp(), ":", color=plots.BLACK, label="prior")
+for i, style in enumerate(("-", "--", "-.")):
+    ax.plot(grid, Normal(mean[i], scale).log_prob(grid).exp(), style, label=f"best for x = {x[i]:.1f}")
+ax.set(xlabel="latent z", ylabel="density", ylim=(0, 1.6), title="a proposal for each observation")
+ax.legend(loc="upper left", fontsize=11)
+plots.show(fig, alt="A wide prior and three equally narrow bells under it, one for each observation, at other places.")
+
+# %% [markdown]
+# A proposal for *each* observation: that is the trouble. With a model that has no closed form you would have to fit
+# $N$ of them. Notebook 07 trains one network that maps $x$ to its proposal.
+#
+# ## Exercise 01.7: find the proposals that break
+#
+# *15 minutes, difficulty 2 of 3, from notebook 01 "Heavy tails" and "To the power of d"*
+#
+# Target and proposals are normal with independent coordinates and mean zero, in $D$ dimensions. Say of each of $C$
+# proposals whether it breaks: whether $\mathbb E_q[w^2]$ is infinite.
+#
+# - `var_p` $(D)$: the target's variances. `var_q` $(C, D)$: those of the proposals. Variances, not scales.
+# - Result: a tensor of truth values, shape $(C)$, `True` for a proposal that breaks.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write down the exponent of $p(z)^2 / q(z)$ in one dimension. For which variances does it *not* fall to $-\infty$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# In $D$ dimensions the integral is a product of $D$ integrals. When is the product infinite? And what is the integral
+# when the exponent is exactly zero?
+# </details>
+
+
+# %%
+def breaks(var_p, var_q):
+    """Whether E_q[w^2] is infinite, truth values of shape (C,); var_p is (D,), var_q is (C, D)."""
+    ### BEGIN SOLUTION
+    # p^2/q has the exponent -z^2 (1/var_p - 1/(2 var_q)). The integral exists if the bracket is positive, that is, if
+    # 2 var_q > var_p. At equality the integrand is a constant, and the integral infinite as well.
+    too_narrow = 2 * var_q <= var_p
+    # Each factor is at least 1, since E[w^2] >= E[w]^2. So one infinite factor is enough.
+    return too_narrow.any(-1)
+    ### END SOLUTION
+
+
+# %%
+breaks = check.breaks(breaks)
+
+# %% [markdown]
+# Four proposals for a target in three dimensions. **Which of them would you have trusted?** Beside your verdict stands
+# what a thousand draws say: the mean weight, whose truth is 1, with an error bar.
+
+# %%
+var_p = torch.tensor([1.0, 4.0, 0.25])
+ratios = {"equal": (1, 1, 1), "wide": (2, 2, 2), "narrower": (0.7, 0.7, 0.7), "one bad": (3, 1.5, 0.4)}
+verdicts = breaks(var_p, var_p * torch.tensor(list(ratios.values())))
+for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
+    q = Normal(0.0, (var_p * torch.tensor(ratio)).sqrt())
+    with seeded(37):
+        z = q.sample((1000,))
+    w = (Normal(0.0, var_p.sqrt()).log_prob(z) - q.log_prob(z)).sum(-1).exp()
+    std_err, told = w.std() / math.sqrt(1000), "breaks" if verdict else "sound"
+    print(f"{name:9} {ratio!s:16} times the variances: {told:7} mean weight {w.mean():.3f} ± {std_err:.3f}")
+
+# %% [markdown]
+# Nothing in the last column gives the broken one away. Only the calculation does.
+#
+# ## Exercise 01.8: how badly?
+#
+# *20 minutes, difficulty 3 of 3, from notebook 01 "Heavy tails" and "To the power of d"*
+#
+# Now the size of it. Target $\mathcal N(0, s_p^2)$ and proposal $\mathcal N(\delta, s_q^2)$ in each of $D$ independent
+# coordinates. Derive $\mathbb E_q[w^2] = \int p(z)^2 / q(z)\, dz$, and return its logarithm.
+#
+# - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances.
+# - Result: $(C)$, in nats; `math.inf` where the integral diverges, never NaN.
+#
+# <details><summary>Hint 1</summary>
+#
+# In one coordinate, $p^2/q$ is a constant times $e^{-A z^2 + B z - C}$ and
+# $\int e^{-A z^2 + B z} dz = \sqrt{\pi / A}\; e^{B^2 / 4A}$ for $A > 0$. Mind the sign of $C$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Everything can be written with $2 s_q^2 - s_p^2$. For the divergent ones: `torch.where` computes both of its branches,
+# but only the chosen one counts.
+# </details>
+
+
+# %%
+def log_second_moment(delta, s_p, s_q):
+    """log E_q[w^2] in nats, shape (C,), summed over coordinates; all arguments (C, D). inf where it diverges."""
+    ### BEGIN SOLUTION
+    # One coordinate: p^2/q = s_q / (s_p^2 sqrt(2 pi)) exp(-z^2/s_p^2 + (z - delta)^2 / 2 s_q^2), so
+    #   A = 1/s_p^2 - 1/2s_q^2 = room / (2 s_p^2 s_q^2),   B = -delta / s_q^2,   C = -delta^2 / 2 s_q^2.
+    room = 2 * s_q**2 - s_p**2
+    # sqrt(pi/A) times the constant: s_q^2 / (s_p sqrt(room)). B^2/4A - C: delta^2/room, after bringing both to one
+    # denominator: delta^2 s_p^2 / (2 s_q^2 room) + delta^2 / (2 s_q^2).
+    one = 2 * s_q.log() - s_p.log() - 0.5 * room.log() + delta**2 / room
+    # A <= 0: no integral. The log above has made NaN there, which torch.where leaves behind.
+    return torch.where(room > 0, one, math.inf).sum(-1)
+    ### END SOLUTION
+
+
+# %%
+log_second_moment = check.log_second_moment(log_second_moment)
+
+# %%
+pairs = torch.tensor([[0.5, 1.3, 1.1], [-2.0, 0.7, 0.6], [0.0, 1.0, 3.0]])
+for (d, s_p, s_q), ours in zip(pairs.tolist(), log_second_moment(*pairs.T[..., None]), strict=True):
+    ratio = lambda z: stats.norm.pdf(z, 0, s_p) ** 2 / stats.norm.pdf(z, d, s_q)  # noqa: E731, B023
+    theirs = math.log(integrate.quad(ratio, -14, 14, epsrel=1e-10, limit=200)[0])  # oracle: quadrature
+    print(f"delta {d:4}, s_p {s_p}, s_q {s_q}: closed form {ours:.6f}, quadrature {theirs:.6f}")
+    assert abs(ours - theirs) < 1e-7  # the rule's own accuracy
+
+# %% [markdown]
+# What it costs: for a relative error of 10 % you need $K = 100\, (\mathbb E_q[w^2] - 1)$ draws. Three mismatches that
+# look harmless, the same in every coordinate. **Which is worst in a hundred dimensions?**
+
+# %%
+dims = torch.arange(1, 101)
+mismatches = {"10 % too narrow": (0.0, 0.9, "-"), "25 % too wide": (0.0, 1.25, "--"), "1/4 off": (0.25, 1.0, "-.")}
+fig, ax = plots.figure()
+for name, (shift, s, style) in mismatches.items():
+    one = log_second_moment(*(torch.full((1, 1), number) for number in (shift, 1.0, s)))
+    ax.semilogy(dims, 100 * (dims * one).expm1(), style, label=name)
+ax.set(xlabel="dimension", ylabel="draws needed", title="for a relative error of 10 %")
+ax.legend()
+plots.show(fig, alt="Draws needed grow exponentially with dimension for three mismatches of a normal proposal.")
+
+# %% [markdown]
+# ## Exercise 01.9: what a good number tells you
+#
+# *5 minutes, difficulty 2 of 3, from notebook 01 "Where error bars fail"*
+#
+# You draw 1000 times from $q$ and find an effective sample size of 990. What do you *know*?
+#
+# - **a** The estimate is within a few percent of the truth.
+# - **b** $q$ covers $p$.
+# - **c** The weights of these 1000 draws are nearly equal.
+# - **d** The variance of the weights is finite.
+#
+# <details><summary>Hint 1</summary>
+#
+# Remember the two humps, and the proposal that had found one of them.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Which of the four is a statement about the draws, and which are statements about $p$ and $q$ where nobody looked?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# ESS is a function of the 1000 weights and of nothing else.
+answer = "c"
+### END SOLUTION
+
+# %%
+check.what_ess_knows(answer)
+
+# %% [markdown]
+# ## An open problem
+#
+# No check here, and no single answer. In notebook 01 the point $C = (0, -19)$ of the curved model was the hardest: two
+# needles at $z \approx \pm 3$. Build a proposal that reaches a relative error of 1 % with 1000 draws, counting every
+# draw that you spend on finding it. Do it without looking at the posterior on a grid: with fifty latent dimensions
+# there is no grid. Then say how you would notice, without the exact $p(x)$, that your proposal has missed a needle.
+
+# %%
+# Your experiments.
+
+# %% [markdown]
+# ## Summary
+#
+# - An error bar is the spread of the estimate: the spread of one draw over $\sqrt K$. A digit costs a hundred times
+#   the draws.
+# - Weights are kept as logarithms; the largest is taken out before `exp`, for each column its own.
+# - The effective size and the self-normalised estimate do not change with the weights' common factor.
+# - The best proposal for $p(x_i)$ is the posterior given $x_i$, and then one draw is enough.
+# - A normal proposal breaks where its variance is at most half of the target's, in a single coordinate; what does not
+#   break still costs exponentially in the dimension.
+#
+# **To read** Owen, *Monte Carlo theory, methods and examples* (2013), chapter 9.
+#
+# **The next question** For which models is the best proposal known in closed form in many dimensions? Notebook 02 and
+# its exercises.
