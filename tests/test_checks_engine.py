@@ -1,0 +1,307 @@
+"""The engine of the checks, on one small exercise: every way to be wrong has its own words."""
+
+import math
+import signal
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from chance import assert_share
+
+from benchmarks import mutants
+from lvmteach.classroom.checks import asking
+from lvmteach.classroom.checks.compare import SameDistribution
+from lvmteach.classroom.checks.engine import CheckFailed, Choice, Exercise
+from lvmteach.runtime import seeded
+
+
+def log_mean_exp(log_w):
+    return torch.logsumexp(log_w, 0) - math.log(len(log_w))
+
+
+def log_weights(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return [(torch.randn(shape, generator=generator, dtype=torch.float64),) for shape in [(3,), (5, 3), (50, 2)]]
+
+
+LOG_K = "You return log K too much: divide by K inside the logarithm."
+JENSEN = "This is the mean of the logs."
+BATCH = "You averaged over the batch. Samples are the first axis."
+exercise = Exercise(
+    ask="Average K weights given as logarithms.",
+    reference=log_mean_exp,
+    cases=log_weights,
+    misconceptions={
+        LOG_K: lambda log_w: torch.logsumexp(log_w, 0),
+        JENSEN: lambda log_w: log_w.mean(0),
+        BATCH: lambda log_w: torch.logsumexp(log_w, -1) - math.log(log_w.shape[-1]),
+    },
+    seconds=1.0,
+)
+
+
+def not_attempted(log_w):
+    raise NotImplementedError
+
+
+def prints(log_w):
+    print(log_mean_exp(log_w))
+
+
+def forgets(log_w):
+    log_mean_exp(log_w)
+
+
+def changes(log_w):
+    log_w -= 1
+    return log_mean_exp(log_w) + 1
+
+
+def never_ends(log_w):
+    while True:
+        log_w = log_w + 1
+
+
+def takes_more(log_w, K):
+    return log_mean_exp(log_w)
+
+
+def breaks(log_w):
+    oops = log_w.no_such_method()
+    return oops
+
+
+SYMPTOMS = [
+    (prints, "it printed its result; return it instead"),
+    (forgets, "returned nothing; end it with"),
+    (changes, "changed its input log_w: work on a copy"),
+    (never_ends, "still running after 1 s"),
+    (takes_more, "should take (log_w)"),
+    (breaks, "oops = log_w.no_such_method()"),
+    (lambda log_w: log_mean_exp(log_w)[None], "should have shape (), got (1,)"),
+    (lambda log_w: log_mean_exp(log_w).float(), "should have dtype torch.float64, got torch.float32"),
+    (lambda log_w: log_mean_exp(log_w) * math.nan, "holds NaN"),
+    (lambda log_w: log_mean_exp(log_w).numpy(), "return a torch tensor, got a numpy array"),
+    (lambda log_w: (log_mean_exp(log_w), 1), "tuple"),
+    (lambda log_w: log_mean_exp(log_w) + 1e-6, "too much"),
+    (lambda log_w: "a string", "got a str"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), SYMPTOMS)
+def test_each_symptom_has_its_words(answer, words):
+    verdict = exercise.judge(answer)
+    assert verdict.status == "not yet"
+    assert words in verdict.message
+
+
+@pytest.mark.parametrize("sentence", exercise.misconceptions)
+def test_each_misconception_gets_its_own_sentence(sentence):
+    verdict = exercise.judge(exercise.misconceptions[sentence])
+    assert (verdict.status, verdict.diagnosis) == ("not yet", sentence)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda log_w: -log_mean_exp(log_w), "but for the sign"),
+        (lambda log_w: 2 * log_mean_exp(log_w), "2 times the right one"),
+        (lambda log_w: log_mean_exp(log_w) + 0.25, "plus 0.25"),
+    ],
+)
+def test_a_plain_relation_is_named(answer, words):
+    assert words in exercise.judge(answer).diagnosis
+
+
+def test_a_right_value_is_not_called_one_times_the_right_one():
+    assert exercise.judge(changes).diagnosis == ""
+
+
+def two_mistakes(log_w):
+    return torch.logsumexp(log_w, 0) + (log_w.ndim > 1) * 0.3
+
+
+def test_one_of_two_mistakes_is_named_with_care():
+    assert exercise.judge(two_mistakes).diagnosis == f"One thing that fits here: {LOG_K}"
+
+
+def test_no_mistake_is_named_where_two_would_fit():
+    twice = {"First.": lambda log_w: torch.logsumexp(log_w, 0), "Second.": lambda log_w: log_w.exp().sum(0).log()}
+    assert replace(exercise, misconceptions=twice).judge(two_mistakes).diagnosis == ""
+
+
+def test_truth_values_are_too_few_to_name_one_of_two_mistakes():
+    def positive(x):
+        return x > 0
+
+    either = Exercise(
+        "Signs.", positive, lambda seed: [(torch.arange(-2, n),) for n in (4, 6)], {"No.": lambda x: x > 1}
+    )
+    assert either.judge(lambda x: x > len(x) // 2 - 2).diagnosis == ""  # x > 1 on the first case, x > 2 on the second
+
+
+def test_a_function_that_is_a_builtin_is_tried():
+    assert "raised TypeError" in exercise.judge(torch.logsumexp).message
+
+
+def test_warnings_of_what_is_tried_stay_away_from_the_student(recwarn):
+    def warns(log_w):
+        warnings.warn("mind the gap", stacklevel=1)
+        return log_mean_exp(log_w)
+
+    assert exercise.judge(warns).status == "passed"
+    assert len(recwarn) == 0
+
+
+def test_a_result_of_several_is_named():
+    pair = Exercise("Both.", lambda x: (x, x.sum()), lambda seed: [(torch.ones(3),)], {})
+    assert "result 2: the result should have shape (), got (3,)" in pair.judge(lambda x: (x, x)).message
+    assert "return 2 results, got one Tensor" in pair.judge(lambda x: x).message
+
+
+def test_another_right_answer_passes():
+    assert exercise.judge(lambda log_w: (log_w - log_w.max()).exp().mean(0).log() + log_w.max()).status == "passed"
+
+
+def test_the_stub_is_not_attempted_and_run_all_goes_on(capsys):
+    use = exercise(not_attempted)
+    said = capsys.readouterr().out
+    assert said.startswith("not attempted")
+    assert "use the reference" in said
+    assert use(torch.zeros(3)) == 0
+    assert exercise.judge(use).status == "not attempted"  # run twice, it does not praise the reference
+
+
+def test_a_pass_gives_the_answer_back(capsys):
+    assert exercise(log_mean_exp) is log_mean_exp
+    assert capsys.readouterr().out == "ok: 3 cases\n"
+
+
+@pytest.mark.parametrize("answer", [not_attempted, prints, exercise.misconceptions[JENSEN]])
+def test_strict_raises_unless_passed(answer, monkeypatch):
+    monkeypatch.setenv("LVMTEACH_STRICT", "1")
+    assert exercise(log_mean_exp) is log_mean_exp
+    with pytest.raises(CheckFailed):
+        exercise(answer)
+
+
+def test_a_case_that_must_be_refused():
+    def careful(K):
+        if K < 1:
+            raise ValueError("K must be at least 1")
+        return float(K)
+
+    refuses = Exercise("Refuse K < 1.", careful, lambda seed: [(1,), (0,)], {})
+    assert refuses.judge(careful).status == "passed"
+    assert "should raise ValueError" in refuses.judge(lambda K: float(K)).message
+
+
+def test_an_endless_loop_ends_where_interrupts_are_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a process that a shell put into the background
+    try:
+        assert exercise.judge(never_ends).message.endswith("a loop that does not end")
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():
+    def interrupted(log_w):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise.judge(interrupted)
+
+
+def test_choice():
+    choice = Choice("Which?", {"a": "one", "b": "two"}, {"a": "No, because.", "b": "Yes, because."}, right="b")
+    assert choice.judge(...).status == "not attempted"
+    assert choice.judge("A") == ("not yet", "not yet", "No, because.")
+    assert choice.judge("b").status == "passed"
+    assert "got 'z'" in choice.judge("z").message
+
+
+CHOICE = Choice("Which?", {"a": "one", "b": "two"}, {"a": "No, a < b.", "b": "Yes."}, right="b")
+
+
+def test_without_an_answer_a_notebook_offers_buttons(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(asking, "radio_buttons", shown.append)
+    CHOICE(...)
+    assert shown == []  # no kernel, no buttons
+    monkeypatch.setattr(asking, "in_a_notebook", lambda: True)
+    CHOICE(...)
+    assert shown == [CHOICE]
+    CHOICE("a")
+    assert len(shown) == 1
+    assert capsys.readouterr().out.count("not attempted: answer with one of a, b") == 2
+
+
+def test_a_button_shows_the_feedback_of_its_option(monkeypatch):
+    boxes, real = [], asking.ipywidgets.VBox
+    monkeypatch.setattr(asking.ipywidgets, "VBox", lambda parts: boxes.append(real(parts)) or boxes[-1])
+    monkeypatch.setattr(asking, "display", lambda *args, **kwargs: None)
+    asking.radio_buttons(CHOICE)
+    buttons, said = boxes[0].children
+    buttons.value = "a)  one"
+    assert said.value == "<b>not yet</b> No, a &lt; b."
+    buttons.value = "b)  two"
+    assert said.value.startswith("<b>passed</b> Yes.")
+    assert "write &quot;b&quot;" in said.value
+
+
+def test_samples_are_compared_in_distribution():
+    compare, n = SameDistribution(), 5000
+    with seeded(0):
+        assert compare.difference(torch.randn(n, 2), torch.randn(n, 2)) is None
+        assert "mean square" in compare.difference(torch.randn(n, 2), 1.1 * torch.randn(n, 2) ** 1)
+        assert "mean should" in compare.difference(torch.randn(n, 2), torch.randn(n, 2) + 0.2)
+
+
+def test_the_stated_false_alarm_rate_is_kept():
+    with seeded(1):
+        compare = SameDistribution(false_alarm=0.05)  # a rate that can be measured
+        alarms = sum(compare.difference(torch.randn(400), torch.randn(400)) is not None for _ in range(2000))
+    assert_share(alarms, 2000, 0.05, resolution=0.03)
+
+
+def two_results(x, scale):
+    value = torch.sum(x) * scale
+    return value, value - 1
+
+
+def test_mutants_change_numbers_and_never_tools():
+    words = [words for words, _ in mutants.mutants(two_results)]
+    assert [w for w in words if "torch" in w and "dropped" not in w and "swapped" not in w] == []
+    assert [w.split(": ")[1] for w in words if "result" in w] == [
+        "result 1 negated", "result 2 negated", "result 1 doubled", "result 2 doubled",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fresh_scale", "survives"), [(1.0, False), (3.0, True)])
+def test_a_mutant_survives_that_fresh_cases_tell_apart(fresh_scale, survives):
+    def cases(seed):  # the check itself, seed 0, cannot tell x * 1 from x / 1
+        return [(torch.full((1,), 2.0), fresh_scale if seed else 1.0)]
+
+    result = mutants.judge("blind", Exercise("Multiply.", two_results, cases, {}))
+    assert any("* scale: operator swapped" in words for words in result.survivors) is survives
+    assert result.different == result.rejected + len(result.survivors)
+
+
+def first(x):
+    return x[0]
+
+
+def test_a_mutant_that_cannot_run_is_not_counted():
+    result = mutants.judge("first", Exercise("First.", first, lambda seed: [(torch.full((1,), 3.0),)], {}))
+    assert result.different == 4  # negated, doubled, squared, root; x[1] raises and x[-1] is the same
+
+
+def test_a_case_of_several_tensors_is_told_by_their_shapes():
+    def last(layers, size):
+        return layers[-1][1] * size
+
+    net = ((torch.ones(2, 3), torch.ones(3)), (torch.ones(3, 1), torch.ones(1)))
+    nets = Exercise("Scale the last bias.", last, lambda seed: [(net, 2.0)], {"No.": lambda layers, size: layers[0][1]})
+    assert "on layers (((2, 3), (3,)), ((3, 1), (1,))), size = 2.0" in nets.judge(lambda layers, size: -size).message

@@ -1,0 +1,47 @@
+"""Exercises are their solutions, stripped; and an untouched one runs to its end."""
+
+import importlib
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lvmteach.classroom.checks.engine import exercises
+from lvmteach.classroom.notebooks import execute
+from lvmteach.classroom.overview import entries, page
+from lvmteach.classroom.release import release
+
+ROOT = Path(__file__).parent.parent
+SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
+NAMES = sorted(path.stem for path in (SOLUTIONS / "text").glob("*.py"))
+
+
+def test_exercises_regenerate_byte_identically(tmp_path):
+    made = {path.name: path.read_bytes() for path in release(SOLUTIONS, tmp_path)}
+    assert made == {path.name: path.read_bytes() for path in EXERCISES.glob("*.ipynb")}
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untouched_exercise_runs_to_its_end(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("LVMTEACH_STRICT", raising=False)
+    notebook = execute(nbformat.read(EXERCISES / f"{name}.ipynb", as_version=4), tmp_path)
+    said = "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
+    assert said.count("not attempted") >= 3
+    assert "ok:" not in said  # nothing passes that nobody solved
+    assert "(the cells below use the reference solution)" in said
+
+
+def test_the_lecturers_page_is_made_from_the_sources():
+    assert (SOLUTIONS / "README.md").read_text(encoding="utf-8") == page(SOLUTIONS)
+    assert len({entry.number for entry in entries(SOLUTIONS)}) == len(entries(SOLUTIONS))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_declared_check_has_its_exercise(name):
+    text = (SOLUTIONS / "text" / f"{name}.py").read_text(encoding="utf-8")
+    stage = re.search(r"from lvmteach\.classroom\.checks import (\w+) as check", text).group(1)
+    declared = exercises(importlib.import_module(f"lvmteach.classroom.checks.{stage}"))
+    used = re.findall(r"\bcheck\.(\w+)\(", text)
+    assert sorted(used) == sorted(declared)

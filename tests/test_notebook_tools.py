@@ -1,0 +1,99 @@
+"""The tools that keep text and notebook together: sync, execute, run, and the page that needs no network."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lvmteach.classroom import notebooks
+from lvmteach.classroom.html import maths_to_mathml
+
+SOURCE = """\
+# %% [markdown]
+# # 99 Try
+# The area is $\\pi r^2$.
+
+# %%
+from tqdm import tqdm
+
+# %%
+for _ in tqdm(range(3), leave=False):
+    pass
+1 + 1
+
+# %%
+2 + 2
+"""
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    text = tmp_path / "notebooks" / "text" / "99_try.py"
+    text.parent.mkdir(parents=True)
+    text.write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    return text
+
+
+def outputs(path: Path) -> list[str]:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return ["".join(o.get("text", "") or o.data["text/plain"] for o in cell.outputs) for cell in cells]
+
+
+def test_execute_stores_outputs_and_drops_progress(course):
+    assert notebooks.main(["execute", str(course)]) == 0
+    assert outputs(notebooks.pair(course)) == ["", "2", "4"]
+
+
+def test_making_a_notebook_twice_gives_the_same_bytes(course):
+    target = notebooks.sync(course)
+    first = target.read_bytes()
+    notebooks.sync(course)
+    assert target.read_bytes() == first
+
+
+def test_sync_keeps_outputs_down_to_the_first_change(course):
+    notebooks.main(["execute", str(course)])
+    course.write_text(SOURCE.replace("# The area", "# An area"))
+    assert outputs(notebooks.sync(course)) == ["", "2", "4"]
+    course.write_text(SOURCE.replace("1 + 1", "1 + 2"))
+    assert outputs(notebooks.sync(course)) == ["", "", ""]
+
+
+def test_run_names_the_notebook_and_the_cell_that_failed(course, capsys):
+    course.write_text(SOURCE.replace("2 + 2", "broken = 1 / 0"))
+    notebooks.sync(course)
+    assert notebooks.main(["run"]) == 1
+    said = capsys.readouterr().out
+    assert "99_try" in said
+    assert "cell 4: broken = 1 / 0" in said
+    assert "ZeroDivisionError" in said
+
+
+def test_run_leaves_the_notebook_alone_and_fetches_nothing(course):
+    before = notebooks.sync(course).read_bytes()
+    assert notebooks.main(["run"]) == 0
+    assert notebooks.pair(course).read_bytes() == before
+    page = Path("build/notebooks/99_try.html").read_text()
+    assert "<math" in page
+    fetched = r"""(?:src|href)=["']https?:|@import\s+url\(["']?https?:|import\(["']https?:"""
+    assert re.findall(fetched, page) == []
+
+
+def test_run_of_an_unknown_notebook_says_so(course):
+    with pytest.raises(SystemExit, match="no notebook of 42"):
+        notebooks.main(["run", "42"])
+
+
+@pytest.mark.parametrize(
+    ("markdown", "holds"),
+    [
+        ("$\\mathbb E_q$", "&#x1D53C;"),
+        ("$$\\begin{aligned} a &= b \\end{aligned}$$", "<mtable"),
+        ("`cost = $5` and `$6`", "`cost = $5` and `$6`"),
+        ("$\\mathcal L_K$-th", "&#x02112;"),
+    ],
+)
+def test_maths_becomes_mathml(markdown, holds):
+    assert holds in maths_to_mathml(markdown)

@@ -1,0 +1,258 @@
+"""What a lecturer opens: demos alone, JupyterLab for a projector, slides. In a browser, and without a network."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import urlopen
+
+import lab
+import nbformat
+import pytest
+from lab import Lab
+
+from lvmteach.classroom import demo_pages, lecture, present, slides
+
+ROOT = Path(__file__).parent.parent
+STAGE = "01_monte_carlo"
+pytestmark = pytest.mark.timeout(300)
+FETCHED = r"""(?:src|href)=["']https?:|@import\s+url\(["']?https?:|import\(?\s*["']https?:"""
+
+
+def needs(found, why):
+    if not found:
+        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    needs(lab.chromium(), "there is no chromium; install it (apt-get install chromium) or name it in CHROMIUM")
+    with lab.browser() as one:
+        yield one
+
+
+@contextmanager
+def served(command, home):
+    """The address, token included, that a server says when it starts; its Jupyter folders lie below `home`."""
+    own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "RUNTIME", "DATA")}
+    log = home / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env={**os.environ, **own})
+    try:
+        for _ in range(600):
+            said = re.search(r"http://127\.0\.0\.1:\d+/\S*token=\w+", log.read_text())
+            if said or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert said, log.read_text()[-3000:]
+        yield said.group()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+# ---- demos
+
+# The server on the pages as they are.
+SERVE = """
+from lvmteach.classroom import demo_pages
+demo_pages.build = lambda root, out: True
+demo_pages.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demos")
+    demo_pages.build(ROOT, out)
+    return out
+
+
+def test_every_lecture_demo_has_a_page_and_a_card(pages):
+    names = [path.name for path in lecture.stages(ROOT) if lecture.section(nbformat.read(path, as_version=4))]
+    assert sorted(path.name for path in (pages / "pages").iterdir()) == names
+    index = (pages / "templates" / "tree.html").read_text()
+    assert re.findall(r"voila/render/(\S+?)\"", index) == names
+    assert not re.search(FETCHED, index)
+
+
+def test_a_demo_page_has_no_second_copy_of_the_code(pages):
+    whole = {cell.source for cell in nbformat.read(ROOT / "notebooks" / f"{STAGE}.ipynb", as_version=4).cells}
+    page = nbformat.read(pages / "pages" / f"{STAGE}.ipynb", as_version=4)
+    code = [cell.source for cell in page.cells if cell.cell_type == "code"]
+    assert len(code) >= 3
+    for source in code:
+        assert any(set(source.splitlines()) - {"None"} <= set(other.splitlines()) for other in whole)
+
+
+@pytest.fixture(scope="module")
+def demos(pages, tmp_path_factory, chrome):
+    """The index, opened; the server has a page for one stage, so that it need not prepare the others."""
+    needs(find_spec("voila"), "Voila is not installed; pip install -e '.[demos]'")
+    home = tmp_path_factory.mktemp("jupyter")
+    for path in (pages / "pages").glob("*.ipynb"):
+        if path.stem != STAGE:
+            path.unlink()
+    command = [sys.executable, "-c", SERVE, "--out", str(pages), "--no-browser", "--port=8971"]
+    with served(command, home) as url:
+        one = Lab(chrome, url)
+        one.page.goto(url)
+        yield one
+
+
+@pytest.mark.browser
+def test_demos_are_found_by_their_pictures_and_follow_the_hand(demos):
+    page = demos.page
+    pictures = page.locator("main img")
+    assert pictures.count() >= 7
+    assert pictures.evaluate_all("all => all.every(img => img.naturalWidth > 100 && img.alt.length > 20)")
+    page.locator(f'a[href*="{STAGE}"]').click()
+    page.locator(".lvm-picture img").wait_for(state="visible", timeout=60_000)
+    assert page.locator(".jp-InputArea-editor:visible").count() == 0
+    assert "ProposalExplorer" not in page.inner_text("body")
+    assert page.locator("details").count() == 1
+    assert page.locator("details[open]").count() == 0
+    (demo,) = demos.explorations()
+    before = demos.pixels(demo)
+    seen = demos.frames()
+    demos.drag_slider(demo.locator(".widget-hslider").first, [0.6, 0.8])
+    demos.wait_for_frame(seen)
+    assert demos.pixels(demo) != before
+    page.get_by_text("All demos").click()
+    page.locator("main img").first.wait_for()
+    assert demos.beyond_loopback() == []
+    assert [url for url in demos.requests if url.startswith("ws")]
+    assert demos.console_errors == []
+
+
+@pytest.mark.browser
+def test_demos_are_for_those_with_the_token(demos):
+    with urlopen(demos.url.partition("?")[0]) as answer:
+        assert "/login" in answer.url
+
+
+# ---- projector
+
+
+def test_copies_fold_the_demo_and_leave_the_notebooks_alone(tmp_path):
+    source = ROOT / "notebooks" / f"{STAGE}.ipynb"
+    before = source.read_bytes()
+    course = present.build(ROOT, tmp_path / "present")
+    assert source.read_bytes() == before
+    copy = nbformat.read(course / source.name, as_version=4)
+    folded = [cell.source for cell in copy.cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    original = nbformat.read(source, as_version=4)
+    assert folded == [cell.source for cell in lecture.section(original) if cell.cell_type == "code"]
+    links = re.findall(r"\]\((\S+?)\)", (course / "course.md").read_text())
+    assert len(links) >= 14
+    assert [link for link in links if not (course / link).exists()] == []
+
+
+@pytest.mark.browser
+def test_jupyterlab_for_a_projector(tmp_path, chrome):
+    course = present.build(ROOT, tmp_path / "present")
+    extra = ("--ServerApp.open_browser=False", "--ServerApp.allow_root=True", "--ServerApp.port=0")
+    extra += ("--LabApp.expose_app_in_browser=True",)
+    with served([*present.command(course), *extra], tmp_path) as url:
+        one = Lab(chrome, url)
+        page = one.page
+        page.goto(url)
+        page.locator(f'a[href*="demos/{STAGE}"]').click(timeout=60_000)
+        shown = page.locator(".jp-NotebookPanel:visible .jp-RenderedMarkdown:visible").first
+        shown.wait_for(timeout=30_000)
+        assert shown.evaluate("node => getComputedStyle(node).fontSize") == "22px"
+        assert page.locator(".jp-NotebookPanel:visible details").count() == 1
+        assert page.locator("details[open]").count() == 0
+        one.page.wait_for_function(
+            f'() => JSON.stringify(({lab.KERNEL})()) === \'["connected","idle"]\'', timeout=60_000
+        )
+        one.run_all()
+        page.locator(".lvm-picture img").wait_for(state="visible", timeout=60_000)
+        assert page.locator(".jp-NotebookPanel:visible .cm-content:visible").count() == 0  # all code is folded
+        assert page.locator("#jp-left-stack:visible").count() == 0
+        assert one.beyond_loopback() == []
+        one.close()
+    assert not (tmp_path / "config" / "lab").exists()  # the user's own settings
+
+
+# ---- slides
+
+
+def test_prose_is_cut_between_paragraphs_and_none_is_lost():
+    prose = "## A\n\n" + "\n\n".join(f"Paragraph {i}. " + 40 * "word " for i in range(9)) + "\n\n```\na\n\nb\n```"
+    parts = slides.in_parts(prose)
+    assert len(parts) > 2
+    assert "\n\n".join(parts) == prose
+    assert parts[0].startswith("## A\n\nParagraph 0")
+    assert parts[-1].endswith("```\na\n\nb\n```")
+
+
+@pytest.fixture(scope="module")
+def deck(tmp_path_factory):
+    needs(find_spec("pyreveal"), "reveal.js is not installed; pip install -e '.[slides]'")
+    (page,) = slides.build(ROOT, tmp_path_factory.mktemp("slides"), [STAGE[:2]])
+    return page
+
+
+@pytest.mark.notebooks
+def test_slides_name_no_place_beyond_their_folder(deck):
+    text = deck.read_text()
+    assert re.findall(FETCHED, text) == []
+    local = re.findall(r"""(?:src|href)=["']((?!data:|#)[^"']+)["']""", text)
+    assert [name for name in local if name.startswith("reveal/") and not (deck.parent / name).exists()] == []
+    assert "reveal/dist/reveal.js" in local
+    assert "<math" in text
+
+
+OVERFLOW = """() => {
+  const { width, height } = Reveal.getConfig(), found = [];
+  for (const [h, slide] of Reveal.getSlides().entries()) {
+    const at = Reveal.getIndices(slide);
+    Reveal.slide(at.h, at.v);
+    const box = document.querySelector(".slides").getBoundingClientRect();
+    for (const one of slide.querySelectorAll("img, pre, p, table, math")) {
+      const here = one.getBoundingClientRect();
+      if (here.width && (here.bottom > box.bottom + 2 || here.right > box.right + 2))
+        found.push([at.h, at.v, one.tagName, here.bottom - box.bottom, here.right - box.right]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.browser
+def test_slides_fit_and_fetch_nothing(deck, chrome):
+    one = Lab(chrome, "")
+    page = one.page
+    page.goto(deck.as_uri())
+    page.wait_for_function("() => window.slidesReady", timeout=60_000)
+    assert page.evaluate("Reveal.getTotalSlides()") > 40
+    assert page.evaluate(OVERFLOW) == []
+    notes = page.evaluate("Reveal.getSlides().map(slide => Reveal.getSlideNotes(slide)).filter(note => note)")
+    assert any("Total mass" in note for note in notes)
+    page.evaluate("() => Reveal.slide(0, 0)")
+    assert "Speaker" not in page.inner_text(".slides")
+    assert {url.partition(":")[0] for url in one.requests} <= {"file", "data", "blob"}
+    assert len(one.requests) >= 5
+    assert one.console_errors == []
+
+
+@pytest.mark.browser
+def test_the_check_of_slides_sees_a_request(tmp_path, chrome):
+    # nbconvert's own slides ask three places on the web for scripts.
+    from nbconvert import SlidesExporter
+
+    body, _ = SlidesExporter().from_notebook_node(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A")])
+    )
+    (tmp_path / "plain.html").write_text(body)
+    assert re.search(FETCHED, body)
+    one = Lab(chrome, "")
+    one.page.goto((tmp_path / "plain.html").as_uri(), wait_until="commit")
+    one.page.wait_for_timeout(500)
+    assert "https" in {url.partition(":")[0] for url in one.requests}
+    one.page.close()

@@ -1,0 +1,91 @@
+"""The models that come with the package: whole, small, trained; and the command that measures them can be stopped."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks import long
+from lvmteach.bounds import iwae
+from lvmteach.runtime import seeded
+from lvmteach.vae import VAE, pretrained
+from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae
+
+PROMISED = {
+    "K", "L", "epochs", "steps", "schedule", "seed", "binarisation", "data_sha256", "test_log_likelihood", "test_se",
+    "eval_K", "eval_images", "active_units", "hardware", "date", "command",
+}  # fmt: skip
+
+
+def describes_images(model: VAE) -> bool:
+    """Images drawn from the prior and the decoder: does the encoder find their codes again?
+
+    An untrained net gives each of 784 pixels about log 1/2, -543 nats together. MNIST has below 100 nats an image,
+    and a model's own samples cannot be far from that.
+    """
+    with seeded(0), torch.no_grad():
+        x = model.decoder(model.prior().sample((200,))).sample()
+        return bool(iwae(model.log_weights(x, K=50)).mean() > -200)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_whole_and_trained(name):
+    model, card = pretrained(name)
+    assert not model.training
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert model.encoder(torch.zeros(1, 784)).mean.shape == (1, card["L"])
+    assert describes_images(model)
+
+
+def test_an_untrained_model_would_be_noticed():
+    with seeded(0):
+        assert not describes_images(mnist_vae(L=50))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_was_done(name):
+    _, card = pretrained(name)
+    assert card.keys() >= PROMISED
+    assert card["name"] == name
+    assert (card["eval_K"], card["eval_images"]) == (5000, 10000)
+    assert len(card["data_sha256"]) == 64
+    assert card["active_units"] <= card["L"]
+    assert name in card["command"]
+
+
+def test_files_are_small():
+    sizes = {file.name: file.stat().st_size for file in FOLDER.iterdir()}
+    assert len([name for name in sizes if name.endswith(".safetensors")]) == len(NAMES)
+    assert max(sizes.values()) < 1_000_000
+    assert sum(sizes.values()) < 6_000_000
+
+
+def test_an_unknown_name_is_told_the_others():
+    with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, iwae_1"):
+        pretrained("iwae_3")
+
+
+def test_a_card_is_json_with_an_end_of_line():
+    for name in NAMES:
+        text = (FOLDER / f"{name}.json").read_text()
+        assert text == json.dumps(json.loads(text), indent=2) + "\n"
+
+
+def test_a_stopped_measurement_goes_on_as_if_it_had_not_been(tmp_path):
+    model, _ = pretrained("plane")
+    with seeded(0):
+        x = torch.rand(3 * long.BLOCK // 2, 784).round()
+    whole = long.log_p_of_test(model, x, K=2)
+    file = tmp_path / "half.safetensors"
+    long.log_p_of_test(model, x[: long.BLOCK], K=2, file=file)
+    assert len(long.load_file(file)["log_p"]) == long.BLOCK
+    assert torch.equal(long.log_p_of_test(model, x, K=2, file=file), whole)
+
+
+def test_the_papers_schedule_has_its_3280_epochs():
+    rate = long._staircase(each=1)
+    rates = [rate(epoch) for epoch in range(3280)]
+    assert rates[0] == 0.001
+    assert rates[1:4] == [0.001 * 10 ** (-1 / 7)] * 3
+    assert rates[-1] == pytest.approx(1e-4)
+    assert len(set(rates)) == 8

@@ -1,0 +1,127 @@
+"""From solutions to exercises: strict about markers, and nothing of a solution gets through."""
+
+import nbformat
+import pytest
+
+from lvmteach.classroom.release import BEGIN, END, ReleaseError, main, release, without_solution
+
+GOOD = f"""\
+# %% [markdown]
+# # 99 Exercises
+
+# %%
+import math
+
+
+# %%
+def area(radius):
+    {BEGIN}
+    squared = radius * radius
+    return math.pi * squared
+    {END}
+
+
+# %%
+area = check.area(area)
+
+# %%
+answer = ...
+{BEGIN}
+answer = "b"
+{END}
+"""
+
+
+@pytest.fixture
+def folders(tmp_path):
+    solutions, exercises = tmp_path / "solutions", tmp_path / "exercises"
+    (solutions / "text").mkdir(parents=True)
+    (solutions / "text" / "99_try.py").write_text(GOOD)
+    return solutions, exercises
+
+
+def test_solutions_become_stubs(folders):
+    (target,) = release(*folders)
+    sources = [cell.source for cell in nbformat.read(target, as_version=4).cells]
+    assert sources[2] == "def area(radius):\n    # YOUR CODE HERE\n    raise NotImplementedError()"
+    assert sources[4] == "answer = ...\n# YOUR CODE HERE"  # a bare cell does not stop Run All
+
+
+def test_the_same_bytes_each_time(folders):
+    (target,) = release(*folders)
+    first = target.read_bytes()
+    release(*folders)
+    assert target.read_bytes() == first
+
+
+def test_cells_are_marked_for_nbgrader(folders):
+    (target,) = release(*folders)
+    marks = [cell.metadata.get("nbgrader") for cell in nbformat.read(target, as_version=4).cells]
+    assert [bool(mark) and (mark["solution"], mark["grade"]) for mark in marks] == [
+        False, False, (True, False), (False, True), (True, False),
+    ]  # fmt: skip
+    ids = [mark["grade_id"] for mark in marks if mark]
+    assert len(set(ids)) == len(ids)
+
+
+BROKEN = {
+    "never ended": GOOD.replace(f"    {END}\n", "", 1),
+    "without": GOOD.replace(f"    {BEGIN}\n", "", 1),
+    "inside the solution": GOOD.replace("    squared", f"    {BEGIN}\n    squared", 1),
+    "looks like a marker": GOOD.replace(BEGIN, "### BEGIN SOLUTIONS", 1),
+    "'## BEGIN SOLUTION' looks": GOOD.replace(BEGIN, "## BEGIN SOLUTION", 1),
+    "'### begin solution' looks": GOOD.replace(BEGIN, "### begin solution", 1),
+    "'### SOLUTION BEGIN' looks": GOOD.replace(BEGIN, "### SOLUTION BEGIN", 1),
+    "'### END SOLUTION # of area' looks": GOOD.replace(END, f"{END} # of area", 1),
+    "markdown cell": GOOD.replace("# # 99 Exercises", f"# # 99\n# {BEGIN}"),
+    "does not parse": GOOD.replace("    return math.pi * squared\n", "", 1).replace(
+        f"    {BEGIN}\n    squared", f"    if radius:\n        {BEGIN}\n    squared"
+    )
+    .replace("    squared = radius * radius\n", "        squared = (\n")
+    .replace(f"    {END}", f"        {END}\n    )", 1),
+    "also outside": GOOD.replace("import math", "import math\n\nanswer = \"b\"", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_anything_odd_is_refused_with_its_place_and_nothing_is_written(folders, rule, capsys):
+    solutions, exercises = folders
+    (solutions / "text" / "98_fine.py").write_text(GOOD)
+    (solutions / "text" / "99_try.py").write_text(BROKEN[rule])
+    assert main([str(solutions), str(exercises)]) == 1
+    said = capsys.readouterr().err
+    assert rule.split("' looks")[0].strip("'") in said
+    assert "99_try.py, cell" in said
+    assert not exercises.exists()
+
+
+def test_the_line_is_the_files_own(folders):
+    solutions, _ = folders
+    (solutions / "text" / "99_try.py").write_text(BROKEN["never ended"])
+    line = BROKEN["never ended"].splitlines().index(f"    {BEGIN}") + 1
+    with pytest.raises(ReleaseError, match=f"line {line}:"):
+        release(*folders)
+
+
+def test_no_solutions_is_an_error(tmp_path):
+    with pytest.raises(ReleaseError, match="no solutions"):
+        release(tmp_path, tmp_path / "exercises")
+
+
+def test_a_notebook_without_text_will_do(tmp_path):
+    lecturer = tmp_path / "lecturer"
+    lecturer.mkdir()
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(f"def f():\n    {BEGIN}\n    return 41\n    {END}")]
+    )
+    nbformat.write(notebook, lecturer / "own.ipynb")
+    (target,) = release(lecturer, tmp_path / "out")
+    assert "return 41" not in target.read_text()
+
+
+def test_two_solutions_in_one_cell():
+    text, gone = without_solution(
+        f"def f():\n    {BEGIN}\n    return 1\n    {END}\n\ndef g():\n    {BEGIN}\n    return 2\n    {END}", "here"
+    )
+    assert text.count("raise NotImplementedError()") == 2
+    assert gone == {"return 1", "return 2"}
