@@ -1,0 +1,225 @@
+"""The models that come with the package: train them, measure them, write them with their cards.
+
+    python -m benchmarks.long [NAME ...]          train what is not trained yet, then measure and write it
+    python -m benchmarks.long --check [NAME ...]  measure the models as they are in the package; does the card hold?
+
+Stop it when you like, by Ctrl-C or by pulling the plug: the next call goes on where the last one was, from files in
+build/long/. On a GPU (LVMTEACH_DEVICE) `--paper` takes the schedule of Burda et al. 2016 instead: 3280 epochs of
+batches of 20, every model from scratch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from lvmteach.bounds import iwae
+from lvmteach.checkpoints import data_hash, load, save
+from lvmteach.data import dynamic, load_images
+from lvmteach.evaluation import active_units, log_marginal
+from lvmteach.runtime import device, seeded
+from lvmteach.training import adam, cosine, train
+from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae, pretrained
+
+WORK = Path("build/long")
+TEST_SEED = 0  # of the one binarisation of the test images that every number is about
+EVAL_K, BLOCK = 5000, 500  # samples an image; images between two writes to disk
+
+
+class Recipe(NamedTuple):
+    """How a model is trained: the bound's K, the latent dimension, epochs, the learning rate's start, the seed."""
+
+    K: int
+    L: int
+    epochs: int
+    high: float
+    seed: int
+    start: str | None = None
+    low: float = 1e-5
+    batch: int = 100
+
+    @property
+    def schedule(self) -> str:
+        return f"Adam, batches of {self.batch}, learning rate {self.high:g} to {self.low:g} along half a cosine"
+
+
+RECIPES = {
+    "plane": Recipe(K=1, L=2, epochs=120, high=2e-3, seed=2),
+    "iwae_1": Recipe(K=1, L=50, epochs=600, high=2e-3, seed=1),
+    "iwae_5": Recipe(K=5, L=50, epochs=250, high=2e-3, seed=5),
+    "iwae_50": Recipe(K=50, L=50, epochs=60, high=5e-4, seed=50, start="iwae_1"),
+}
+
+
+class Paper(Recipe):
+    """Appendix D of Burda et al. 2016: for i = 0..7, 3^i epochs at 0.001 * 10^(-i/7); Adam with epsilon 1e-4."""
+
+    @property
+    def schedule(self) -> str:
+        return "Adam (epsilon 1e-4), batches of 20, 3^i epochs at 0.001 * 10^(-i/7) for i = 0..7"
+
+
+def trained(name: str, recipe: Recipe, x: Tensor) -> tuple[torch.nn.Module, float]:
+    """The model after its last step, and the mean bound over its last ten epochs; goes on from what is on disk."""
+    run = run_file(name, recipe)
+    with seeded(recipe.seed):
+        model = mnist_vae(recipe.L).to(device())
+        if recipe.start and not run.exists():
+            trained(recipe.start, RECIPES[recipe.start], x)
+            load(model, run_file(recipe.start, RECIPES[recipe.start]))
+        each = len(x) // recipe.batch
+        steps = each * recipe.epochs
+        paper = isinstance(recipe, Paper)
+        history = train(
+            model,
+            lambda model, x: -iwae(model.log_weights(x, recipe.K)).mean(),
+            x,
+            steps=steps,
+            batch_size=recipe.batch,
+            lr=_staircase(each) if paper else cosine(recipe.high, recipe.low, steps),
+            optimiser=(lambda p: torch.optim.Adam(p, eps=1e-4, fused=True)) if paper else adam,
+            prepare=dynamic,
+            checkpoint=run,
+            checkpoint_every=10 * each,
+            resume=True,
+        )
+    if history.interrupted:
+        raise SystemExit(f"stopped at step {len(history.loss)} of {steps}; the same command goes on from there")
+    return model, -float(history.loss[-10 * each :].mean())
+
+
+def run_file(name: str, recipe: Recipe) -> Path:
+    """Where the run is kept between two calls."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    return WORK / f"{name}{'.paper' * isinstance(recipe, Paper)}.run.safetensors"
+
+
+def test_images() -> Tensor:
+    """All 10000 test images, black and white by one seeded draw."""
+    with seeded(TEST_SEED):
+        return dynamic(load_images("mnist").test)
+
+
+def log_p_of_test(model, x: Tensor, K: int, file: Path | None = None, seed: int = 0) -> Tensor:
+    """log p(x) of each test image, in nats; with a file, goes on from the images done there."""
+    done = load_file(file)["log_p"] if file and file.exists() else x.new_empty(0)
+    for at in tqdm(range(len(done), len(x), BLOCK), desc=f"log p(x) by {K} samples", disable=None):
+        with seeded(10**6 * (seed + 1) + at):  # each block has its own stream: a resumed measurement is the same
+            block = log_marginal(model, x[at : at + BLOCK].to(device()), K)
+        done = torch.cat([done, block.cpu()])
+        if file:
+            part = file.with_suffix(".part")
+            save_file({"log_p": done}, part)
+            os.replace(part, file)
+    return done
+
+
+def make(name: str, recipe: Recipe) -> None:
+    """Train, round to half precision, measure what is left, and put model and card into the package."""
+    images = load_images("mnist")
+    x = torch.cat([images.train, images.valid])  # all 60000, as in the paper
+    model, bound = trained(name, recipe, x)
+    shipped = copy.deepcopy(model).cpu().half()
+    model = shipped.float().to(device())
+    test = test_images()
+    log_p = log_p_of_test(model, test, EVAL_K, WORK / f"{name}.test.safetensors")
+    card = {
+        "name": name,
+        "K": recipe.K,
+        "L": recipe.L,
+        "epochs": recipe.epochs,
+        "steps": recipe.epochs * (len(x) // recipe.batch),
+        "start": recipe.start,
+        "schedule": recipe.schedule,
+        "seed": recipe.seed,
+        "binarisation": "dynamic: a pixel is 1 with the probability of its grey value, drawn anew at each visit",
+        "data_sha256": data_hash(x),
+        "train_bound": round(bound, 3),
+        "test_log_likelihood": round(float(log_p.mean()), 3),
+        "test_se": round(float(log_p.std() / math.sqrt(len(log_p))), 3),
+        "eval_K": EVAL_K,
+        "eval_images": len(test),
+        "test_seed": TEST_SEED,
+        "active_units": int(active_units(model, test.to(device())).sum()),
+        "hardware": f"{_processor()}, torch {torch.__version__}, {torch.get_num_threads()} thread(s)",
+        "date": date.today().isoformat(),
+        "command": f"python -m benchmarks.long {'--paper ' * isinstance(recipe, Paper)}{name}",
+    }
+    FOLDER.mkdir(exist_ok=True)
+    save(copy.deepcopy(model).cpu().half(), FOLDER / f"{name}.safetensors")
+    part = FOLDER / f"{name}.json.part"
+    part.write_text(json.dumps(card, indent=2) + "\n")
+    os.replace(part, FOLDER / f"{name}.json")
+    print(
+        f"{name}: log p(x) {card['test_log_likelihood']} +- {card['test_se']} nats, {card['active_units']} active units"
+    )
+
+
+def check(name: str, images: int, K: int) -> bool:
+    """Measure the model in the package with fresh samples; True where its card holds within two standard errors."""
+    model, card = pretrained(name, device())
+    x = test_images()[torch.arange(0, card["eval_images"], card["eval_images"] // images)]
+    log_p = log_p_of_test(model, x, K, seed=1)
+    mean, se = float(log_p.mean()), float(log_p.std() / math.sqrt(len(log_p)))
+    holds = abs(mean - card["test_log_likelihood"]) <= 2 * se
+    print(f"{name}: log p(x) {mean:.2f} +- {se:.2f} nats, K = {K}, {len(x)} test images")
+    verdict = "holds" if holds else "DOES NOT HOLD"
+    print(f"  its card: {card['test_log_likelihood']:.2f} +- {card['test_se']:.2f}, K = {card['eval_K']}: {verdict}")
+    return holds
+
+
+def _staircase(each: int) -> Callable[[int], float]:
+    """The paper's learning rate, from the number of steps in an epoch."""
+    ends = [each * sum(3**j for j in range(i + 1)) for i in range(8)]
+    return lambda step: 0.001 * 10 ** (-next(i for i, end in enumerate(ends) if step < end) / 7)
+
+
+def _processor() -> str:
+    if device().type == "cuda":
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    words = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if info.exists()
+        else []
+    )
+    return f"{words[0] if words else platform.machine()}, {os.cpu_count()} cores"
+
+
+def main(arguments: list[str]) -> bool:
+    """Make the models named, or all; or check them."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    asked.add_argument("--check", action="store_true", help="measure the models in the package, train nothing")
+    asked.add_argument("--images", type=int, default=10000, help="test images to check on, evenly spread")
+    asked.add_argument("--samples", type=int, default=EVAL_K, help="K to check with")
+    asked.add_argument("--paper", action="store_true", help="the paper's schedule, from scratch: for a GPU")
+    asked = asked.parse_args(arguments)
+    unknown = set(asked.names) - set(NAMES)
+    if unknown:
+        raise SystemExit(f"no model {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    names = asked.names or list(NAMES)
+    if asked.check:
+        return all([check(name, asked.images, asked.samples) for name in names])
+    for name in names:
+        recipe = RECIPES[name]
+        make(name, Paper(recipe.K, recipe.L, 3280, 1e-3, recipe.seed, batch=20) if asked.paper else recipe)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(not main(sys.argv[1:]))
