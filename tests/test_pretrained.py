@@ -82,6 +82,39 @@ def test_a_stopped_measurement_goes_on_as_if_it_had_not_been(tmp_path):
     assert torch.equal(long.log_p_of_test(model, x, K=2, file=file), whole)
 
 
+def test_the_kl_term_comes_in_and_a_run_taken_up_again_goes_on_with_it():
+    with seeded(0):
+        model, x = mnist_vae(L=3), torch.rand(5, 784).round()
+    annealed = long.Annealed(model, steps=4)
+    log_lik, kl = [], model.kl(x)
+    for t in range(6):
+        with seeded(t):
+            value = annealed(x)
+        with seeded(t):
+            log_lik.append(model.terms(x).log_lik[0])
+        torch.testing.assert_close(value, log_lik[t] - min(t / 4, 1) * kl)
+        if t == 1:
+            state = annealed.state_dict()
+            annealed = long.Annealed(model, steps=4)
+            annealed.load_state_dict(state)
+
+
+def test_a_run_starts_from_the_parameters_that_another_ended_with(tmp_path, monkeypatch):
+    first = long.WarmUp(K=1, L=3, epochs=2, high=1e-3, seed=1, batch=10)
+    second = long.Recipe(K=2, L=3, epochs=1, high=0.0, low=0.0, seed=2, batch=10, start="first")
+    monkeypatch.setattr(long, "WORK", tmp_path)
+    monkeypatch.setattr(long, "RECIPES", {"first": first, "second": second})
+    with seeded(0):
+        x = torch.rand(30, 784)
+    model, bound = long.trained("second", second, x)
+    before, _ = long.trained("first", first, x)
+    for p, q in zip(model.parameters(), before.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert -600 < bound < -300  # an untrained net, log 1/2 a pixel
+    with seeded(first.seed):
+        assert not torch.equal(next(before.parameters()), next(mnist_vae(L=3).parameters()))
+
+
 def test_the_papers_schedule_has_its_3280_epochs():
     rate = long._staircase(each=1)
     rates = [rate(epoch) for epoch in range(3280)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,6 +75,28 @@ class Close:
         return torch.allclose(_tensor(b).double(), _tensor(a).double(), rtol=self.rtol, atol=self.atol, equal_nan=True)
 
 
+class CloseWithGradients(Close):
+    """Equal value, and equal gradient for every input that carries one. An input is recognised by its values."""
+
+    def difference(self, expected: Any, received: Any) -> str | None:
+        if problem := super().difference(expected, received):
+            return f"its value: {problem}"
+        for ours, theirs in self._paired_gradients(expected, received):
+            if problem := super().difference(ours, theirs):
+                return f"the value is right, its gradient is not: {problem}"
+        return None
+
+    def alike(self, one: Any, other: Any) -> bool:
+        return super().alike(one, other) and all(self._close(a, b) for a, b in self._paired_gradients(one, other))
+
+    @staticmethod
+    def _paired_gradients(one: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        ours, theirs = _gradients(one), _gradients(other)
+        for key in sorted({*ours, *theirs}):
+            known = ours.get(key, theirs.get(key))
+            yield ours.get(key, torch.zeros_like(known)), theirs.get(key, torch.zeros_like(known))
+
+
 class SameDistribution:
     """Results are samples, the first axis the draws: same mean and same mean square in every coordinate.
 
@@ -107,6 +129,27 @@ class SameDistribution:
         spread = (a.var(0) / len(a) + b.var(0) / len(b)).sqrt()
         gap = (a.mean(0) - b.mean(0)).abs()
         return torch.where(gap == 0, 0.0, gap / spread)
+
+
+def _gradients(value: Any) -> dict[tuple, Tensor]:
+    """Gradient of a weighted sum of the results for every leaf of their graph; {} if there is none (any more)."""
+    leaves, seen, todo = [], set(), [getattr(value, "grad_fn", None)]
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        todo += [parent for parent, _ in node.next_functions]
+    if not leaves:
+        return {}
+    weights = 1 + torch.arange(value.numel()).reshape(value.shape).to(value)  # tells the results apart
+    try:
+        found = torch.autograd.grad((weights * value).sum(), leaves, retain_graph=True, materialize_grads=True)
+    except RuntimeError:  # the graph was used up inside the student's function
+        return {}
+    return {tuple(leaf.detach().flatten().tolist()): grad for leaf, grad in zip(leaves, found, strict=True)}
 
 
 def structural_difference(expected: Any, received: Any, nan_is_fine: bool = False) -> str | None:

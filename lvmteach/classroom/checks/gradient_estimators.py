@@ -6,52 +6,8 @@ import math
 
 import torch
 
-from lvmteach.classroom.checks.compare import Close
+from lvmteach.classroom.checks.compare import CloseWithGradients
 from lvmteach.classroom.checks.engine import Choice, Exercise, drawing
-
-
-class CloseWithGradients(Close):
-    """Equal value, and equal gradient for every input that carries one. An input is recognised by its values."""
-
-    def difference(self, expected, received):
-        if problem := super().difference(expected, received):
-            return f"its value: {problem}"
-        for ours, theirs in self._paired_gradients(expected, received):
-            if problem := super().difference(ours, theirs):
-                return f"the value is right, its gradient is not: {problem}"
-        return None
-
-    def alike(self, one, other):
-        return super().alike(one, other) and all(self._close(a, b) for a, b in self._paired_gradients(one, other))
-
-    @staticmethod
-    def _paired_gradients(one, other):
-        ours, theirs = _gradients(one), _gradients(other)
-        for key in sorted({*ours, *theirs}):
-            known = ours.get(key, theirs.get(key))
-            yield ours.get(key, torch.zeros_like(known)), theirs.get(key, torch.zeros_like(known))
-
-
-def _gradients(value) -> dict:
-    """Gradient of a weighted sum of the results for every leaf of their graph; {} if there is none (any more)."""
-    leaves, seen, todo = [], set(), [getattr(value, "grad_fn", None)]
-    while todo:
-        node = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            leaves.append(node.variable)
-        todo += [parent for parent, _ in node.next_functions]
-    if not leaves:
-        return {}
-    weights = 1 + torch.arange(value.numel()).reshape(value.shape).to(value)  # tells the results apart
-    try:
-        found = torch.autograd.grad((weights * value).sum(), leaves, retain_graph=True, materialize_grads=True)
-    except RuntimeError:  # the graph was used up inside the student's function
-        return {}
-    return {tuple(leaf.detach().flatten().tolist()): grad for leaf, grad in zip(leaves, found, strict=True)}
-
 
 # A surrogate loss ----------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ import math
 import torch
 from torch.distributions import Normal
 
+from lvmteach.classroom.checks.compare import CloseWithGradients
 from lvmteach.classroom.checks.engine import Choice, Exercise, drawing
-from lvmteach.classroom.checks.gradient_estimators import CloseWithGradients
 
 
 def _log_mean(log_w):

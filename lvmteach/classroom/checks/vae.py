@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
+from lvmteach.classroom.checks.compare import CloseWithGradients
 from lvmteach.classroom.checks.engine import Choice, Exercise, drawing
-from lvmteach.classroom.checks.gradient_estimators import CloseWithGradients
 
 
 def _binary(noise):
