@@ -57,8 +57,8 @@ def dreg(log_w: Float[Tensor, "K *B"], z: Float[Tensor, "K *B L"]) -> Float[Tens
     """The importance weighted bound with the doubly reparameterised gradient for q's parameters.
 
     Its value is `iwae(log_w)`. Its gradient for theta is that of `iwae`, sum_k w~_k d log w_k; for q's parameters it is
-    sum_k w~_k^2 (d log w_k / d z_k)(d z_k / d gamma), whose signal-to-noise ratio does not fall with K. w~ are the
-    normalised weights.
+    sum_k w~_k^2 (d log w_k / d z_k)(d z_k / d gamma), whose signal-to-noise ratio grows as sqrt(K) once K is large,
+    where that of `iwae` falls as 1 / sqrt(K). w~ are the normalised weights.
 
     Args:
         log_w: log weights at z, where log q(z|x) was taken with q's parameters detached, so that gamma is reached
@@ -70,7 +70,7 @@ def dreg(log_w: Float[Tensor, "K *B"], z: Float[Tensor, "K *B L"]) -> Float[Tens
         ValueError: z carries no gradient (drawn by `sample`, not `rsample`), or log_w was not computed from it: a copy
             or a view of z would give a wrong gradient and no sign of it.
 
-    Source: Tucker, Lawson, Gu and Maddison 2019, equation 8.
+    Source: Tucker, Lawson, Gu and Maddison 2018, equation 8.
     """
     if log_w.requires_grad and not z.requires_grad:
         raise ValueError("dreg needs z with a gradient; draw it with q.rsample, not q.sample, and outside no_grad")

@@ -21,14 +21,16 @@ BLOCK = {"cpu": 2**17, "cuda": 2**27}
 
 
 class Prior(NamedTuple):
-    """What is known of each covariance beforehand: an inverse-Wishart density, told as a number of points.
+    """What is known of each covariance beforehand: a density told as a number of points.
 
     The fit is as though each component had `points` more points, scattered about its own mean with `variance`:
 
         log p(cov) = -points / 2 [log |cov| + tr(cov^-1 diag(variance))] + constant,
 
-    which is inverse-Wishart with scale points * diag(variance) and points - D - 1 degrees of freedom (a proper
-    density if points > 2 D), and largest at cov = diag(variance). A component left with a single point keeps the
+    which is largest at cov = diag(variance), for any points > 0. For full covariances it is inverse-Wishart with
+    scale points * diag(variance) and points - D - 1 degrees of freedom, a proper density if points > 2 D; for
+    diagonal ones a product of inverse gammas, proper if points > 2; for spherical ones an inverse gamma, proper if
+    points > 2 / D. A component left with a single point keeps the
     share points / (points + 1) of that, and not zero: the likelihood's infinite maxima are gone.
 
     Source: Fraley and Raftery 2007, who advise priors of this family for mixtures.

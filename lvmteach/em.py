@@ -96,12 +96,15 @@ def em_steps(x: Any, params: Any, e_step: EStep, m_step: MStep) -> Iterator[EMSt
     `state.expected` belongs to `state.params`; the next state's parameters are what the M step makes of it.
 
     Raises:
-        FloatingPointError: the log-likelihood is NaN or infinite.
+        ValueError: the E step's log-likelihood is not one number.
+        FloatingPointError: it is NaN or infinite.
     """
     step = 0
     while True:
         expected, log_lik = e_step(x, params)
         log_lik = torch.as_tensor(log_lik).detach()
+        if log_lik.ndim:
+            raise ValueError(f"e_step must return one log-likelihood, got shape {tuple(log_lik.shape)}; take its mean")
         if not math.isfinite(log_lik):
             raise FloatingPointError(
                 f"the log-likelihood is {float(log_lik)} after {step} EM steps; a variance has gone to "

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lvmteach.arguments import at_least
 from lvmteach.integrals import Estimate
 
 
@@ -41,8 +42,7 @@ def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 500
 
     Source: Burda, Grosse and Salakhutdinov 2016, section 5.
     """
-    if K < 1 or chunk < 1:
-        raise ValueError(f"K and chunk must be at least 1, got {K} and {chunk}")
+    at_least(1, K=K, chunk=chunk)
     samples = [min(chunk, K - done) for done in range(0, K, chunk)]
     with _at_rest(model):
         _check(model, x)
@@ -99,10 +99,19 @@ def impute(model, x: Float[Tensor, "N D"], missing: Bool[Tensor, "*N D"], steps:
         missing: True where a pixel is missing, (N, D), or (D,) for the same places in each.
         steps: number of turns, at least 2.
 
+    Raises:
+        ValueError: x, missing or steps are not as said, or the model refuses the filled x.
+
     Source: Rezende, Mohamed and Wierstra 2014, appendix F; Mattei and Frellsen 2018, for what is wrong with it.
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps}")
+    at_least(2, steps=steps)
+    if x.ndim != 2:
+        raise ValueError(f"x must be (N, D), got {tuple(x.shape)}; one image needs x[None]")
+    if missing.dtype != torch.bool or missing.shape not in (x.shape, x.shape[1:]):
+        raise ValueError(
+            f"missing must be truth values, {tuple(x.shape)} or {tuple(x.shape[1:])}, got {missing.dtype} "
+            f"{tuple(missing.shape)}; missing.bool() makes them"
+        )
     with _at_rest(model):
         z = model.prior().sample((len(x),))
         total = torch.zeros_like(x)

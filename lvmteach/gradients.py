@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lvmteach.arguments import at_least
+
 Function = Callable[[Tensor], Tensor]
 
 
@@ -92,7 +94,8 @@ def reparameterised(f: Function, q: Distribution, K: int) -> Tensor:
             f"reparameterised needs a q with rsample, got {_name(q)}; use score_function, "
             "or relax a discrete z with gumbel_softmax"
         )
-    z = q.rsample((_at_least_one(K),))
+    at_least(1, K=K)
+    z = q.rsample((K,))
     f_z = _one_value_a_draw(f(z), (K, *q.batch_shape), q)
     if z.requires_grad and not f_z.requires_grad:
         raise ValueError("f's value carries no gradient: f counts, compares or detaches z; use score_function")
@@ -122,7 +125,8 @@ def score_function(f: Function, q: Distribution, K: int, baseline: Baseline | No
     Source: Williams 1992; for the last term Schulman, Heess, Weber and Abbeel 2015.
     """
     _refuse_moving_support(q)
-    z = q.sample((_at_least_one(K),)).detach()
+    at_least(1, K=K)
+    z = q.sample((K,)).detach()
     f_z = _one_value_a_draw(f(z), (K, *q.batch_shape), q)
     log_q = q.log_prob(z)
     if isinstance(baseline, PerParameter):
@@ -186,7 +190,8 @@ def gumbel_softmax(
             f"temperature must be above 0, got {temperature}; for exact one-hot draws say straight_through=True, "
             "for an unbiased gradient use score_function"
         )
-    gumbel = -logits.new_empty((_at_least_one(K), *logits.shape)).exponential_().log()
+    at_least(1, K=K)
+    gumbel = -logits.new_empty((K, *logits.shape)).exponential_().log()
     relaxed = torch.softmax((logits + gumbel) / temperature, -1)
     if not straight_through:
         return relaxed
@@ -200,11 +205,16 @@ def straight_through(q: Distribution, K: int) -> Tensor:
     The value is exact, the gradient of the mean of f biased unless f is linear. For Bernoulli and OneHotCategorical.
 
     Raises:
-        ValueError: K < 1.
+        ValueError: K < 1, or q is not discrete or has no mean (Categorical).
 
     Source: Bengio, Leonard and Courville 2013.
     """
-    return q.sample((_at_least_one(K),)).detach() + (q.mean - q.mean.detach())
+    at_least(1, K=K)
+    if not q.support.is_discrete or q.mean.isnan().any():
+        raise ValueError(
+            f"straight_through needs a discrete q that has a mean, got {_name(q)}; take Bernoulli or OneHotCategorical"
+        )
+    return q.sample((K,)).detach() + (q.mean - q.mean.detach())
 
 
 def gradient_samples(
@@ -247,7 +257,7 @@ def _copies(params: Sequence[Tensor], repeats: int) -> tuple[Tensor, ...]:
     if isinstance(params, Tensor):
         raise ValueError("params must be a tuple of tensors, got one tensor; write (params,)")
     if repeats < 1:
-        raise ValueError(f"at least one repeat is needed, got {repeats}")
+        raise ValueError(f"at least one repeat (or draw) is needed, got {repeats}")
     return tuple(p.detach().expand(repeats, *p.shape).clone().requires_grad_() for p in params)
 
 
@@ -303,12 +313,6 @@ def _refuse_moving_support(q: Distribution) -> None:
             f"score_function needs a support that stays where it is, got {_name(q)}, whose bounds move with its "
             "parameters; use reparameterised"
         )
-
-
-def _at_least_one(K: int) -> int:
-    if K < 1:
-        raise ValueError(f"K must be at least 1, got {K}; the mean of no draws says nothing")
-    return K
 
 
 def _name(q: Distribution) -> str:

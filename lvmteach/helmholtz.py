@@ -129,7 +129,8 @@ def machine(
     """
     if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
         raise ValueError(
-            f"sizes must be (D, L_1, ..., L_T): observed units, then one to three latent layers, got {tuple(sizes)}"
+            "sizes must be (D, L_1, ..., L_T): observed units, then one or more latent layers, each a whole number of "
+            f"at least 1, got {tuple(sizes)}"
         )
     S = () if copies is None else (copies,)
     made = {"dtype": dtype, "device": device}
@@ -192,7 +193,8 @@ def reweighted_step(
     """Reweighted wake-sleep: K draws from q(z|x) a datum, each counted by its normalised importance weight.
 
     The weighted draws stand in for the true posterior. With them the generative net follows an estimate of the gradient
-    of log p(x) itself, whose bias vanishes as K grows (K = 1 is `wake_step`).
+    of log p(x) itself, whose bias vanishes as K grows (for the generative net K = 1 is
+    `wake_step`; for the recognition net it is noise of mean zero).
 
     Args:
         x: binary images, (B, D) or (*S, B, D).

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
+
+from lvmteach.arguments import at_least
 
 
 class Estimate(NamedTuple):
@@ -45,7 +46,8 @@ def monte_carlo(f: Callable[[Tensor], Tensor], p: Distribution, K: int) -> Estim
         TypeError: K is no whole number, or f returns no tensor.
         ValueError: K < 2; f averages over its samples; f(z) is NaN somewhere.
     """
-    z = p.sample((_at_least_two(K),))
+    at_least(2, K=K)  # one draw has no standard error
+    z = p.sample((K,))
     return _mean(_refuse_nan(_one_value_a_sample(f, z), z, "f(z)"))
 
 
@@ -79,7 +81,8 @@ def importance(
 
     Source: Owen, Monte Carlo theory, methods and examples, chapter 9 (2013).
     """
-    z = q.sample((_at_least_two(K),))
+    at_least(2, K=K)
+    z = q.sample((K,))
     log_w = _log_weights(log_p, q, z)
     f_z = _one_value_a_sample(f, z)
     if f_z.shape[: log_w.ndim] != log_w.shape:
@@ -154,14 +157,6 @@ def _one_value_a_sample(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     if f_z.is_floating_point() or f_z.is_complex():
         return f_z
     return f_z.to(z.dtype if z.is_floating_point() else torch.get_default_dtype())
-
-
-def _at_least_two(K: int) -> int:
-    if not isinstance(K, Integral):
-        raise TypeError(f"K must be a whole number of draws, got {K!r}; write 10_000, not 1e4")
-    if K < 2:
-        raise ValueError(f"K must be at least 2 to give a standard error, got {K}")
-    return int(K)
 
 
 def _some(log_w: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ def hard(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
 
 
 def sampled(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
-    """Each outcome to one class, drawn from the posterior: stochastic EM."""
+    """Each outcome, with all its data, to one class drawn from the posterior: a coarse stochastic EM."""
     return torch.nn.functional.one_hot(torch.multinomial(q, 1).squeeze(1), q.shape[1]).to(q)
 
 
@@ -163,10 +163,15 @@ def fit_loglinear(
         climbs: gradient steps in each M step.
 
     Raises:
-        ValueError: counts or features are not finite, counts are negative or all zero, shapes do not match.
+        ValueError: counts or features are not finite, counts are negative or all zero, the shapes of counts, features
+            and start do not match.
     """
     shares = _shares(counts, features)
     start = random_start(features, C) if start is None else start
+    if start.w.shape != (C, features.shape[1]):
+        raise ValueError(
+            f"start must hold C = {C} classes of F = {features.shape[1]} weights each, got {tuple(start.w.shape)}"
+        )
     return em((features, shares), start, e_step, partial(m_step, climbs=climbs), max_steps=max_steps, tol=tol)
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lvmteach import covariance as structures
+from lvmteach.arguments import at_least
 from lvmteach.covariance import Prior
 from lvmteach.em import EMFit, data_matrix, em
 
@@ -49,7 +50,7 @@ def responsibilities(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, 
     Raises:
         ValueError: x and the means differ in columns, or x holds NaN or infinity.
     """
-    return torch.softmax(log_joint(_fitting(x, params), params), -1)
+    return torch.softmax(log_joint(*_fitting(x, params)), -1)
 
 
 def log_likelihood(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, " N"]:
@@ -58,7 +59,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, " 
     Raises:
         ValueError: x and the means differ in columns, or x holds NaN or infinity.
     """
-    return torch.logsumexp(log_joint(_fitting(x, params), params), -1)
+    return torch.logsumexp(log_joint(*_fitting(x, params)), -1)
 
 
 def log_prior(params: Mixture, prior: Prior) -> Float[Tensor, ""]:
@@ -132,14 +133,20 @@ def fit_labelled(
         z: the component of each row, 0 to C - 1, none without a row.
 
     Raises:
-        ValueError: z is not (N,) integers from zero, or x does not pass the border.
-        FloatingPointError: as in `m_step`.
+        ValueError: z is not (N,) integers from zero, leaves one out, or x does not pass the border.
+        FloatingPointError: a component has collapsed.
     """
     x = _data(x, prior)
     if z.shape != (len(x),) or z.is_floating_point() or z.min() < 0:
         raise ValueError(
             f"z must be (N,) = ({len(x)},) integers from 0, got {tuple(z.shape)} of {z.dtype}; "
             "names can be numbered by torch.unique(z, return_inverse=True)"
+        )
+    unused = torch.bincount(z.long()) == 0
+    if unused.any():
+        raise ValueError(
+            f"z must use every label from 0 to {int(z.max())}, but {_which(unused)} has no row; "
+            "number them anew by torch.unique(z, return_inverse=True)"
         )
     return m_step(x, torch.nn.functional.one_hot(z.long()).to(x), covariance=covariance, prior=prior)
 
@@ -170,7 +177,8 @@ def fit_from(
         UserWarning: a component of the result holds less than half a point.
     """
     x = _data(x, prior, rows=len(start.weights))
-    start = _refuse_collapsed(_distribution(start), len(_fitting(x, start)))
+    x, start = _fitting(x, start)
+    start = _refuse_collapsed(_distribution(start), len(x))
     name = structures.of(start.covariances).name
     steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior)
     fit = em(x, start, *steps, max_steps=max_steps, tol=tol)
@@ -196,7 +204,7 @@ def fit_mixture(
         restarts: number of runs; the one with the highest last entry of log_lik is returned.
         prior, max_steps, tol: as in `fit_from`, whose result, errors and warnings these are.
     """
-    _at_least_one(C=C, restarts=restarts)
+    at_least(1, C=C, restarts=restarts)
     best = None
     for _ in range(restarts):
         start = random_start(x, C, covariance=covariance, prior=prior)
@@ -216,7 +224,7 @@ def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", p
         ValueError: x has fewer than C rows, or fewer than C distinct ones.
         FloatingPointError: the pooled covariance is singular.
     """
-    _at_least_one(C=C)
+    at_least(1, C=C)
     x = _data(x, prior, rows=C)
     nearest = _distances(x, seeds(x, C)).argmin(0)
     n, means, scatter = _moments(x, torch.nn.functional.one_hot(nearest, C).to(x), covariance)
@@ -226,7 +234,7 @@ def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", p
 
 
 def seeds(x: Float[Tensor, "N D"], C: int, candidates: int | None = None) -> Float[Tensor, "C D"]:
-    """k-means++: C rows of x, each drawn with probability proportional to its squared distance from those before.
+    """k-means++: C rows of x, each drawn with probability proportional to its squared distance from the nearest before.
 
     The greedy form: of several such draws, the one that leaves the smallest sum of squared distances. The draws
     depend on those before, so this loop over components cannot be vectorised.
@@ -317,16 +325,16 @@ def _data(x: Tensor, prior: Prior | None, rows: int = 2) -> Tensor:
     return data_matrix(x, rows=rows, constant=prior is not None)
 
 
-def _fitting(x: Tensor, params: Mixture) -> Tensor:
+def _fitting(x: Tensor, params: Mixture) -> tuple[Tensor, Mixture]:
+    """Data and parameters in float64, if they belong together."""
     x = data_matrix(x, rows=1, constant=True)
     if x.shape[1] != params.means.shape[1]:
         raise ValueError(f"x has {x.shape[1]} columns, the means have {params.means.shape[1]}; they must agree")
-    return x
+    return x, Mixture(*(part.double() for part in params))
 
 
 def _distribution(start: Mixture) -> Mixture:
-    """The start in float64, if its parts are those of one mixture."""
-    start = Mixture(*(part.double() for part in start))
+    """The start, if its parts are those of one mixture."""
     C, D = start.means.shape
     shapes = {3: (C, D, D), 2: (C, D), 1: (C,)}
     if start.weights.shape != (C,) or start.covariances.shape != shapes.get(start.covariances.ndim):
@@ -337,9 +345,3 @@ def _distribution(start: Mixture) -> Mixture:
     if not (start.weights > 0).all() or abs(float(start.weights.sum()) - 1) > 1e-6:
         raise ValueError(f"weights must be positive and sum to one, got {start.weights}; try weights / weights.sum()")
     return start
-
-
-def _at_least_one(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from lvmteach.arguments import at_least
 from lvmteach.checkpoints import data_hash, load, load_run, save, save_run
 
 __all__ = ["History", "adam", "cosine", "load", "save", "train"]
@@ -93,10 +94,13 @@ def train(
             given the same arguments).
 
     Raises:
+        TypeError: a number of steps is no whole number.
         ValueError: x is empty, not finite or not what the model takes; batch_size is not in 1..N; `checkpoint` is
             damaged, or of other data or another model.
         FloatingPointError: the loss became NaN or infinite; names the step, the rows and what to try.
     """
+    at_least(0, steps=steps)
+    at_least(1, valid_every=valid_every, checkpoint_every=checkpoint_every)
     run = _Run(model, loss, x, steps, batch_size, lr, optimiser, prepare, valid)
     data = data_hash(run.x) if checkpoint is not None else ""
     if resume and checkpoint is not None:

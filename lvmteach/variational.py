@@ -135,6 +135,9 @@ def mean_field_gaussian(
     With A = cov^-1, the best q_d given the others is N(mu_d - sum_{e != d} A_de (m_e - mu_e) / A_dd, 1 / A_dd).
     The means arrive at mu; the variances are 1 / A_dd from the first sweep on, never more than cov_dd.
 
+    Raises:
+        ValueError: mu, cov and start do not fit together.
+
     Source: Bishop 2006, section 10.1.2.
     """
     if mu.ndim != 1 or cov.shape != (len(mu), len(mu)) or start.shape != mu.shape:
@@ -142,7 +145,7 @@ def mean_field_gaussian(
             f"mu and start must be (D,) and cov (D, D), got {tuple(mu.shape)}, {tuple(start.shape)}, {tuple(cov.shape)}"
         )
     A = torch.cholesky_inverse(torch.linalg.cholesky(cov))
-    mean, var = start.clone(), 1 / A.diagonal()
+    mean, var = start.to(mu, copy=True), 1 / A.diagonal()
     trace = [gaussian_kl(mean, var.diag(), mu, cov)]
     for _ in range(sweeps):
         for d in range(len(mu)):  # one after the other: each update uses the ones before it

@@ -234,3 +234,8 @@ def test_what_is_asked_for_passes():
 @pytest.mark.usefixtures("as_users_run_it")
 def test_counts_are_data_too():
     assert data_matrix(torch.tensor([[1, 2], [3, 5]])).dtype == torch.float64
+
+
+def test_a_log_likelihood_for_each_row_is_no_trace():
+    with pytest.raises(ValueError, match=r"one log-likelihood, got shape \(4,\); take its mean"):
+        next(em_steps(COUNTS, START, lambda x, params: (x[0], x.log()), m_step))

@@ -264,14 +264,20 @@ def test_refusals():
             ask(model, x * math.nan)
         with pytest.raises(ValueError, match=r"\(B, 20\)"):
             ask(model, x[:, 1:])
-    with pytest.raises(ValueError, match="K and chunk must be at least 1, got 0 and 5000"):
+    with pytest.raises(ValueError, match="K must be at least 1, got 0"):
         log_marginal(model, x, 0)
-    with pytest.raises(ValueError, match="got 5 and 0"):
+    with pytest.raises(ValueError, match="chunk must be at least 1, got 0"):
         log_marginal(model, x, 5, 0)
     for ask in (log_likelihood, active_units):
         with pytest.raises(ValueError, match="at least 2 images, got 1"):
             ask(model, x[:1])
     with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
         impute(model, x, x > 0, steps=1)
+    with pytest.raises(ValueError, match=r"one image needs x\[None\]"):
+        impute(model, x[0], x[0] > 0)
+    with pytest.raises(ValueError, match=r"float64 .*missing.bool\(\)"):
+        impute(model, x, x)
+    with pytest.raises(ValueError, match=r"missing must be truth values, \(\d+, 20\) or \(20,\)"):
+        impute(model, x, x[:, 1:] > 0)
     with pytest.raises(ValueError, match=r"NaN or infinity in rows \[0\]"):
         impute(model, torch.full_like(x[:1], math.nan), x[:1] > 2)

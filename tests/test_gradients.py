@@ -495,7 +495,7 @@ MOVING = torch.ones(3, requires_grad=True)
             r"start with q's batch axes, \(3,\), got shapes \[\(4,\)\]",
         ),
         (lambda: RunningMean(decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
-        (lambda: gradient_samples(torch.sin, (torch.ones(2),), 0), "at least one repeat is needed, got 0"),
+        (lambda: gradient_samples(torch.sin, (torch.ones(2),), 0), r"at least one repeat \(or draw\) is needed, got 0"),
         (lambda: gradient_samples(torch.sin, torch.ones(2), 5), r"write \(params,\)"),
         (lambda: gradient_samples(torch.sin, (torch.ones(2),), 5), r"\(5,\), got \(5, 2\).*Independent"),
         (

@@ -7,7 +7,7 @@ import pytest
 import torch
 from chance import assert_mean, assert_share, assert_variance
 from scipy import special, stats
-from torch.distributions import Bernoulli, Categorical, OneHotCategorical
+from torch.distributions import Bernoulli, Categorical, Normal, OneHotCategorical
 
 from lvmteach.gradients import (
     PerParameter,
@@ -252,6 +252,8 @@ def test_shapes_and_precision_follow_the_logits():
         (lambda: gumbel_softmax(torch.zeros(3), 2, float("nan")), "temperature must be above 0, got nan"),
         (lambda: gumbel_softmax(torch.zeros(3), 0, 1.0), "K must be at least 1, got 0"),
         (lambda: straight_through(Bernoulli(0.5), 0), "K must be at least 1, got 0"),
+        (lambda: straight_through(Categorical(torch.ones(3)), 2), r"discrete q that has a mean, got Categorical"),
+        (lambda: straight_through(Normal(0.0, 1.0), 2), r"discrete q that has a mean, got Normal"),
     ],
 )
 def test_bad_input_is_told_its_remedy(as_users_run_it, call, words):

@@ -595,7 +595,7 @@ def test_one_draw_has_no_error_bar(K):
 
 @pytest.mark.usefixtures("as_users_run_it")
 def test_K_is_a_whole_number():
-    with pytest.raises(TypeError, match=r"whole number of draws, got 10000\.0; write 10_000"):
+    with pytest.raises(TypeError, match=r"whole number, got 10000\.0; write 10_000"):
         monte_carlo(torch.cos, P, 1e4)
 
 

@@ -494,7 +494,7 @@ def edit(x, row, column, value):
         (data(3), 2, "at least 4 rows, got 3; add data or fit a smaller model"),
         (data(20), 6, "less than D = 6 columns, got 6"),
         (data(20), 7, "less than D = 6 columns, got 7"),
-        (data(20), 0, "at least 1 and less than D = 6"),
+        (data(20), 0, "L must be at least 1, got 0"),
         (data(20), -1, "got -1"),
     ],
 )
@@ -606,3 +606,13 @@ def test_everything_stays_on_the_device_of_the_data():
         close(lg.log_likelihood(a, there, **options).cpu(), lg.log_likelihood(a.cpu(), params, **options))
         close(lg.posterior(a, there, **options).mean.cpu(), lg.posterior(a.cpu(), params, **options).mean)
     close(lg.covariance(lg.ppca_closed_form(on, 1)).cpu(), lg.covariance(lg.ppca_closed_form(x, 1)))
+
+
+@pytest.mark.usefixtures("as_users_run_it")
+def test_parameters_in_single_precision_are_taken_as_the_data_are():
+    x = data(20)
+    single = lg.LinearGaussian(torch.zeros(6), torch.ones(6, 2).tril(), torch.ones(6))
+    double = lg.LinearGaussian(*(part.double() for part in single))
+    assert torch.equal(lg.log_likelihood(x, single), lg.log_likelihood(x, double))
+    assert torch.equal(lg.posterior(x, single).mean, lg.posterior(x, double).mean)
+    assert torch.equal(lg.fit_fa(x, 2, start=single, tol=1e-3).log_lik, lg.fit_fa(x, 2, start=double, tol=1e-3).log_lik)

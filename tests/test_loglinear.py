@@ -155,6 +155,12 @@ def test_bad_input_is_refused(as_users_run_it, counts, features, words):
         fit_loglinear(counts.double(), features.double(), 2)
 
 
+def test_a_start_of_other_classes_is_refused(as_users_run_it):
+    start = random_start(torch.eye(4).double(), 2)
+    with pytest.raises(ValueError, match=r"C = 3 classes of F = 4 weights each, got \(2, 4\)"):
+        fit_loglinear(torch.ones(4).double(), torch.eye(4).double(), 3, start=start)
+
+
 @pytest.mark.parametrize("bits", [0, 17])
 def test_too_many_outcomes(as_users_run_it, bits):
     with pytest.raises(ValueError, match="between 1 and 16"):

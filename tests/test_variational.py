@@ -127,6 +127,11 @@ def test_a_wrong_coordinate_ascent_would_be_seen(bug):
         assert not torch.allclose(mean, mu, atol=1e-8)
 
 
+def test_a_start_in_whole_numbers_is_no_grid_to_stay_on(as_users_run_it):
+    mu, cov = torch.tensor([1.0, -0.5]).double(), torch.tensor([[1.0, 0.9], [0.9, 1.0]]).double()
+    assert torch.allclose(mean_field_gaussian(mu, cov, torch.tensor([-2, 2]), sweeps=200).mean, mu)
+
+
 def test_bad_input_is_refused(as_users_run_it):
     with pytest.raises(ValueError, match="low < high"):
         grid(1, 1)

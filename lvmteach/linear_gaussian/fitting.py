@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lvmteach.em import ConvergenceWarning, EMFit, columns_in, em
 from lvmteach.linear_gaussian import missing as holes
-from lvmteach.linear_gaussian.model import LinearGaussian, check_params, posterior_precision
+from lvmteach.linear_gaussian.model import LinearGaussian, checked, posterior_precision
 from lvmteach.linear_gaussian.sufficient import Moments, closed_form_of, fittable, moments
 
 # The least noise, as a share of a column's variance: below it float64 has too few digits left for the likelihood.
@@ -144,7 +144,7 @@ def _fit(
     data = moments(x.where(~x.isnan(), mean) if missing else x)
     if start is None:
         start = _random_start(data, L) if isotropic else _standardised_start(data, L)
-    check_params(start, x.shape[1], L)
+    start = checked(start, x.shape[1], L)
     if isotropic:
         start = start._replace(noise=start.psi.mean())
     floor = _floor(data.var if var is None else var, isotropic)

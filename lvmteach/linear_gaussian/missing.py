@@ -34,7 +34,7 @@ def e_step(x: Float[Tensor, "N D"], params: LinearGaussian) -> tuple[ExpectedByC
     second[:, :-1, :-1] += cov
     zz = (seen.T @ second.flatten(1)).unflatten(1, second.shape[1:])
     expected = ExpectedByColumn(filled.T @ z, zz, filled.square().sum(0), seen.sum(0))
-    return expected, log_likelihood_of(at, params).mean()
+    return expected, log_likelihood_of(at).mean()
 
 
 def m_step(expected: ExpectedByColumn, floor: Tensor) -> LinearGaussian:

@@ -75,7 +75,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: LinearGaussian, *, missing: 
     Raises:
         ValueError: x does not fit the parameters, or holds NaN and `missing` is not said.
     """
-    return log_likelihood_of(project(x, params, missing), params)
+    return log_likelihood_of(project(x, params, missing))
 
 
 def impute(x: Float[Tensor, "N D"], params: LinearGaussian) -> Float[Tensor, "N D"]:
@@ -101,12 +101,13 @@ class Projection(NamedTuple):
     projected: Float[Tensor, "N L"]  # W' Psi^-1 (x - mu)
     centred: Float[Tensor, "N D"]  # x - mu, 0 where missing
     seen: Tensor  # 1 for an entry that counts, (D,) or (N, D)
+    psi: Float[Tensor, " D"]
 
 
 def project(x: Float[Tensor, "N D"], params: LinearGaussian, missing: bool) -> Projection:
     """Check x and the parameters, and compute what every answer about them needs."""
     x = data_matrix(x, rows=1, missing=missing, constant=True)
-    check_params(params, x.shape[1])
+    params = checked(params, x.shape[1])
     centred = x - params.mu
     scaled = params.W / params.psi[:, None]
     if missing and (gone := x.isnan()).any():
@@ -116,7 +117,7 @@ def project(x: Float[Tensor, "N D"], params: LinearGaussian, missing: bool) -> P
     else:
         seen = torch.ones_like(params.psi)
         precision = posterior_precision(params)
-    return Projection(torch.linalg.cholesky(precision), centred @ scaled, centred, seen)
+    return Projection(torch.linalg.cholesky(precision), centred @ scaled, centred, seen, params.psi)
 
 
 def posterior_of(at: Projection) -> Posterior:
@@ -125,17 +126,17 @@ def posterior_of(at: Projection) -> Posterior:
     return Posterior(mean, torch.cholesky_inverse(at.root))
 
 
-def log_likelihood_of(at: Projection, params: LinearGaussian) -> Float[Tensor, " N"]:
+def log_likelihood_of(at: Projection) -> Float[Tensor, " N"]:
     """The log-likelihood, from what `project` found."""
     explained = torch.linalg.solve_triangular(at.root, at.projected[..., None], upper=False)[..., 0]
     # x' (W W' + Psi)^-1 x by Woodbury: the scaled squares, less what the latent explains.
-    quadratic = (at.centred.square() / params.psi).sum(1) - explained.square().sum(1)
-    log_det = 2 * at.root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + at.seen @ params.psi.log()
+    quadratic = (at.centred.square() / at.psi).sum(1) - explained.square().sum(1)
+    log_det = 2 * at.root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + at.seen @ at.psi.log()
     return -0.5 * (at.seen.sum(-1) * math.log(2 * math.pi) + log_det + quadratic)
 
 
-def check_params(params: LinearGaussian, D: int, L: int | None = None) -> None:
-    """Refuse parameters of the wrong shape for data with D columns (and L latents), or without noise."""
+def checked(params: LinearGaussian, D: int, L: int | None = None) -> LinearGaussian:
+    """The parameters in float64; refused if of the wrong shape for D columns (and L latents), or without noise."""
     mu, W, noise = params
     if W.ndim != 2 or mu.shape != W.shape[:1] or noise.shape not in ((), mu.shape):
         raise ValueError(
@@ -146,3 +147,4 @@ def check_params(params: LinearGaussian, D: int, L: int | None = None) -> None:
         raise ValueError(f"W must be ({D}, {'L' if L is None else L}) for these data, got {tuple(W.shape)}")
     if not (noise > 0).all():
         raise ValueError(f"noise must be positive variances, got {float(noise.min()):g}; did you pass a logarithm?")
+    return LinearGaussian(mu.double(), W.double(), noise.double())

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.arguments import at_least
 from lvmteach.em import columns_in, data_matrix
 from lvmteach.linear_gaussian.model import LinearGaussian
 
@@ -92,10 +93,11 @@ def _leading(S: Tensor, L: int) -> tuple[Tensor, Tensor]:
 
 def fittable(x: Tensor, L: int, missing: bool, constant: bool) -> Tensor:
     """The data as float64, if L latents can be fitted to them; else the error that says why not."""
+    at_least(1, L=L)
     # With N = L + 1 rows, L dimensions and the mean explain the data and leave no noise.
     x = data_matrix(x, rows=L + 2, missing=missing, constant=constant)
-    if not 1 <= L < x.shape[1]:
-        raise ValueError(f"L must be at least 1 and less than D = {x.shape[1]} columns, got {L}")
+    if x.shape[1] <= L:
+        raise ValueError(f"L must be less than D = {x.shape[1]} columns, got {L}")
     if missing and (unseen := x.isnan().all(0)).any():
         raise ValueError(f"x must be observed at least once in every column, but {columns_in(unseen)} are all NaN")
     return x

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, TransformedDistribution, kl_divergence
 
+from lvmteach.arguments import at_least
+
 
 class Draw(NamedTuple):
     """K samples z ~ q(z|x) and their log weights, log p(x|z) + log p(z) - log q(z|x) in nats."""
@@ -99,8 +101,7 @@ class VAE(nn.Module):
         getattr(self.decoder, "check", _nothing_to_check)(x)
 
     def _sample(self, x: Tensor, K: int) -> tuple[Distribution, Tensor]:
-        if K < 1:
-            raise ValueError(f"K must be at least 1, got {K}")
+        at_least(1, K=K)
         if x.device.type == "cpu":
             self.check(x)
         else:  # reading values would make every step wait for the GPU; `train` has checked them once

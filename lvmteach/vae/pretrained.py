@@ -7,6 +7,7 @@
 | iwae_5 | importance weighted bound, K = 5 | 50 | the paper's IWAE |
 | iwae_50 | K = 50, starting from iwae_1 | 50 | the paper's best |
 
+Those with 50 dimensions begin with the same 60 epochs, in which the ELBO's KL term comes in slowly.
 Each has a card, a JSON file beside it, with the schedule, the data's hash and the test log-likelihood in nats.
 `python -m benchmarks.long` makes them, and measures them again.
 """

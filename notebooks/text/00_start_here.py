@@ -78,6 +78,8 @@ plots.show(fig, alt="Two rows of handwritten digits, dark ink on white.")
 # - **Nothing is claimed that is not computed.** A number in the text is computed in a cell, and an `assert` compares it with an
 #   *oracle*: an exact value that was found another way. If you break something, a cell will tell you.
 # - **Chance is local.** A cell that draws random numbers says `with seeded(3):`. Change the number to see what was luck.
+# - **Exercises** are in `exercises/`, for stages 01 to 08. Fill in a function and run the check below it: it says what is right, or what went wrong and
+#   why. Until yours passes, the reference stands in, so every later cell runs.
 # - **Long work** shows a progress bar. Interrupt the kernel whenever you have seen enough: what was learnt is kept.
 #
 # An oracle at work: two ways to the same number, which share no code.
@@ -132,7 +134,8 @@ assert abs(log_lik + cross_entropy) < 1e-12
 tumours = load_breast_cancer()
 x = torch.as_tensor(stats.zscore(tumours.data[:, :5]))  # five features, so that the classes overlap
 y = torch.as_tensor(tumours.target, dtype=torch.float64)
-linear = nn.Linear(5, 1, dtype=torch.float64)
+with seeded(4):
+    linear = nn.Linear(5, 1, dtype=torch.float64)
 climb = torch.optim.LBFGS(linear.parameters(), max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
 
 
@@ -143,7 +146,8 @@ def minus_log_lik():
     return loss
 
 
-climb.step(minus_log_lik)
+before = climb.step(minus_log_lik)  # LBFGS returns the loss that it began with
+print(f"log-likelihood before {-before:.2f}, after {-minus_log_lik():.2f} nats")
 
 # %%
 peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=5000).fit(x.numpy(), y.numpy())
@@ -235,7 +239,7 @@ print("variance by the formula   ", formula[:3].numpy().round(3))
 assert torch.allclose(estimates.var(0, correction=0), formula, rtol=1e-9)
 
 # %% [markdown]
-# Twice the batch, about half the variance, and no bias at any size. You will meet this trade again and again: *an estimate that is right on
+# Twice the batch: half the variance while the batch is a small part of the data, and less than half when it is not (at $B = N$ none is left). No bias at any size. You will meet this trade again and again: *an estimate that is right on
 # average, and how to make it less noisy*. It is the subject of notebooks 01 and 06.
 
 # %% [markdown]
@@ -296,7 +300,7 @@ ax.legend()
 plots.show(fig, alt="Posterior means of the first two latent variables; images of 0, 1, 4 and 6 form four groups.")
 
 # %% [markdown]
-# **2 Generate.** Draw a cause, then an image. **Before you look:** what will a *linear* model get wrong?
+# **2 Generate.** Draw a cause, and look at the mean of its images. **Before you look:** what will a *linear* model get wrong?
 
 # %%
 with seeded(2):

@@ -167,7 +167,7 @@ widgets.key_frame(
 )
 
 # %% [markdown]
-# Noise is cheap along a noisy column, so ties lean towards it: distance is measured in units of $\psi$. And the prior pulls: $z$ is shrunk towards zero by the factor that
+# Noise is cheap along a noisy column, so ties lean towards it: distance is measured in units of $\sqrt{\psi_d}$ along column $d$. And the prior pulls: $z$ is shrunk towards zero by the factor that
 # separates $M^{-1}$ from $(W^\top \Psi^{-1} W)^{-1}$.
 #
 # ## EM
@@ -576,7 +576,7 @@ assert abs((dreams < threshold).double().mean() - 0.01) < 5 * math.sqrt(0.01 * 0
 assert (usual < threshold).double().mean() > 0.03
 
 # %% [markdown]
-# They do not. Digits have heavier tails than any Gaussian, so set thresholds by held-out data and not by the table. Here are the sixteen held-out digits that surprise the model most.
+# They do not. Digits have heavier tails than the Gaussian fitted to them, and it was fitted to other digits. So set thresholds by held-out data and not by the table. Here are the sixteen held-out digits that surprise the model most.
 
 # %%
 fig, ax = plots.figure(size=(11, 1.6))
@@ -604,7 +604,7 @@ for bad, L in ((digits, 5), (x[:3], 2), (x, 13), (holes, 5)):
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. **Feet first, axis second.** Turn the axis away from the cloud by its slider: the ellipse turns along, the log-likelihood falls, the ties grow. Ask where the feet will go, and where the axis then; press *E step* and *M step* by turns.
+# 1. **Axis first, then feet.** Turn the axis away from the cloud by its slider: the feet follow at once (an E step), the ellipse turns along, the log-likelihood falls. Ask where the axis will go, and then the feet; press *M step* and *E step* by turns.
 # 2. **A saddle.** Noise ratio 1 (PPCA), axis at -45 degrees, *10 EM steps*. EM stops below the dashed line: the loading has shrunk to nothing. By symmetry no step can choose
 #    a side. Now -40 degrees: it lingers, and swings round.
 # 3. **One ellipse, many axes.** Axis at 45 degrees, noise ratio 4, then 0.25. EM reaches the same ellipse and the same dashed line, with another axis each time.
@@ -639,6 +639,9 @@ steep, flat = (
 for name, fit in (("saddle", stuck), ("ratio 4", steep), ("ratio 1/4", flat)):
     print(f"{name:9} {fit.log_lik[-1] - best:+.6f} nats from the best; loadings {fit.params.W[:, 0].numpy().round(3)}")
 assert stuck.converged and stuck.log_lik[-1] < best - 0.2  # noqa: PT018
+free = [part.clone().requires_grad_() for part in stuck.params]
+log_likelihood(pair, LinearGaussian(*free)).mean().backward()
+assert max(part.grad.abs().max() for part in free) < 1e-4  # nats per datum, as at a maximum
 assert torch.allclose(covariance(steep.params), S, atol=1e-5)  # a last gain of 1e-13 leaves less than 1e-5
 assert torch.allclose(covariance(flat.params), S, atol=1e-5)
 assert (steep.params.W.abs() - flat.params.W.abs()).abs().max() > 0.1

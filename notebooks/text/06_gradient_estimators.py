@@ -249,8 +249,8 @@ assert exact_J(one_mode) < exact_J(two_modes) - 0.05 < best
 print(f"missing to the best: Gaussian {best - exact_J(one_mode):.3f}, latent {best - exact_J(two_modes):.3f}")
 
 # %% [markdown]
-# A mixture cannot be reparameterised by a smooth formula: which component a draw comes from is a jump. The library
-# says so.
+# Drawn this way, component first, a mixture cannot be reparameterised: which component a draw comes from is a jump. (Its quantile function would be smooth,
+# but has no closed form.) The library says so.
 
 # %%
 try:
@@ -538,8 +538,8 @@ assert abs(samples.mean() - 2 * (K - 1) / K) < 5 * error
 #
 # ### Does leave-one-out always pay?
 #
-# Compare the two formulas: it pays once $K - 1$ exceeds *price / gain*, with gain the variance that the baseline
-# $\mathbb E f$ takes off one draw. So there is a break-even $K$ for every problem.
+# Compare the two formulas: with a positive *gain*, the variance that the baseline $\mathbb E f$ takes off one draw, it pays once $K - 1$ exceeds *price /
+# gain*. Where $\mathbb E f$ takes nothing off, it never pays.
 
 # %%
 SMOOTH, HERMITE = np.polynomial.hermite_e.hermegauss(100)  # more nodes: these f are no polynomials
@@ -566,6 +566,9 @@ for name, g in PROBLEMS.items():
 
 # %%
 none, left = left_out(np.cos(5 * (1.5 + sd * SMOOTH)), SMOOTH / sd, 10, HERMITE)
+for K in (2, 100, 10**6):
+    without, with_it = left_out(np.cos(5 * (1.5 + sd * SMOOTH)), SMOOTH / sd, K, HERMITE)
+    assert with_it > without  # at no K
 assert abs(left / none - 10 / 9) < 0.01  # not quite: E f is e^{-8} times a cosine, and E[f score] as small
 
 # %% [markdown]
@@ -927,7 +930,7 @@ assert (samples - truth(0.9)).abs().max() < 1e-12
 #
 # | $z$ | $f$ | take | because |
 # |---|---|---|---|
-# | continuous | smooth | reparameterisation | its variance does not grow with the dimension |
+# | continuous | smooth | reparameterisation | it uses the slope; on sums over coordinates its variance does not grow with the dimension |
 # | continuous | counts, compares, a black box | score function, leave-one-out | no slope is needed |
 # | continuous, $q$ a mixture | any | score function, or sum over components, each reparameterised | a choice jumps |
 # | discrete, few states | any | the sum | no variance |
@@ -976,9 +979,9 @@ print(f"at D = 64 one reparameterised draw is worth {worth:.0f} draws of the sco
 #   (reparameterisation).
 # - A surrogate loss lets autograd do either; $f$'s own dependence on $\gamma$ is a term of its own. Policy gradients
 #   are the first kind.
-# - On smooth $f$ the score function's variance grows as $D^2$, with a baseline as $D$, reparameterised not at all. On
+# - On a sum over coordinates the score function's variance grows as $D^2$, with a baseline as $D$, reparameterised not at all. On
 #   fast waves and jumps the order turns round.
-# - A baseline must not know its own draw. Leave-one-out keeps the mean exact, and pays from a break-even $K$ on.
+# - A baseline must not know its own draw. Leave-one-out keeps the mean exact, and pays from a break-even $K$ on wherever $\mathbb E f$ is a useful baseline.
 # - For discrete $z$: sum if you can, score function if you must be right, Gumbel-softmax if you can bear a bias.
 #
 # **To read** Mohamed, Rosca, Figurnov and Mnih 2020, *Monte Carlo gradient estimation in machine learning*; Williams

@@ -323,6 +323,10 @@ if images.name == "mnist":
     print(f"its card: {card['test_log_likelihood']:.2f} ± {card['test_se']:.2f}, all test images, K = {card['eval_K']}")
     # 5 standard errors of 500 images, and a nat for the lower K.
     assert abs(ours.value - card["test_log_likelihood"]) < 5 * ours.std_err + 1
+    with seeded(10):
+        gain = log_marginal(patient, x_test, K=50) - log_marginal(model, x_test, K=50)
+    print(f"image by image above the model just trained, by {gain.mean():.2f} nats (K = 50)")
+    assert gain.mean() > 5 * gain.std() / math.sqrt(len(gain))
 
 # %% [markdown]
 # ## Reconstructions and samples
@@ -343,7 +347,7 @@ plots.show(fig, alt="Two rows of invented digits; most can be read, some are in 
 
 # %% [markdown]
 # Reconstructions are good, and samples are worse. Many $z$ from the prior fall where no $q(z\mid x)$ ever was in
-# training: the average of $q(z\mid x)$ over the data is not quite the prior. Notebook 09 mends the prior.
+# training: the average of $q(z\mid x)$ over the data is not quite the prior. A richer prior would mend that.
 #
 # ## Units in use
 #
@@ -356,7 +360,8 @@ plots.show(fig, alt="Two rows of invented digits; most can be read, some are in 
 with torch.no_grad():
     q = model.encoder(x_test)
 each_kl = kl_divergence(q.base_dist, Normal(torch.zeros_like(q.mean), 1.0)).mean(0)
-active = active_units(model, dynamic(images.test))
+with seeded(24):
+    active = active_units(model, dynamic(images.test))
 ranked = each_kl.argsort(descending=True).cpu()
 fig, ax = plots.figure()
 colours = [plots.BLUE if on else plots.ORANGE for on in active.cpu()[ranked]]
@@ -384,7 +389,7 @@ print(
     f"log p(x|z) lost by noise in the inactive units {lost.mean():.2f} nats,",
     f"in the active ones {lost_active.mean():.0f} nats",
 )
-assert abs(lost.mean()) < 0.02 * lost_active.mean()
+assert abs(lost.mean()) < 0.5 < lost_active.mean()  # of about a hundred nats
 
 # %% [markdown]
 # Not a bug, then: with this decoder and this much training, further units do not pay for their KL. It becomes a
@@ -411,7 +416,7 @@ with seeded(13):
 # %%
 side = Normal(0.0, 1.0).icdf(torch.linspace(0.03, 0.97, 14))
 grid = torch.cartesian_prod(side.flip(0), side).flip(1).to(where)  # rows from the top: z_2 falls, z_1 grows
-with torch.no_grad():
+with seeded(25), torch.no_grad():
     codes, decoded = plane.encoder(dynamic(images.test[:1500])).mean.cpu(), plane.decoder(grid).mean
 fig, (left, right) = plots.figure(1, 2, size=(12.5, 6))
 for digit in range(10):
@@ -489,6 +494,7 @@ log_joint = log_joint_on_grid(x)
 exact = torch.logsumexp(log_joint, 0) + math.log(cell)  # log p(x), (50,)
 coarse = torch.logsumexp(log_joint.reshape(401, 401, -1)[::2, ::2].flatten(0, 1), 0) + math.log(4 * cell)
 print(f"halving the grid changes log p(x) by at most {(exact - coarse).abs().max():.4f} nats")
+assert (exact - coarse).abs().max() < 0.01
 
 # %% [markdown]
 # Does importance sampling agree? The error bar of $\log \hat p$ follows from the effective sample size:
@@ -541,6 +547,8 @@ std_err = log_w.std(0) / math.sqrt(K)
 print(f"mean gap {gap.mean():.3f}, mean KL(q || posterior) {kl_to_posterior.mean():.3f} nats")
 mass = log_q.exp().sum(0) * cell  # of q on the mesh: a narrow q needs a fine mesh
 resolved = (mass - 1).abs() < 1e-3
+print(f"{int(resolved.sum())} of the {len(x)} q's are wide enough for the mesh")
+assert resolved.float().mean() > 0.5
 assert ((gap - kl_to_posterior).abs() < 5 * std_err + 0.01)[resolved].all()
 
 # %% [markdown]
@@ -766,7 +774,7 @@ for beta in (1.0, 0.5, 0.1):
 
 # %% [markdown]
 # A constant can also *hide* question 1: mean over pixels together with a KL weight of $1/D$ is the ELBO divided by
-# $D$, the right objective with another learning rate. Two wrongs, one right, and a puzzle for whoever copies only
+# $D$: the right objective on another scale, which Adam hardly notices. Two wrongs, one right, and a puzzle for whoever copies only
 # one of the two.
 #
 # ## Lecture demo
@@ -818,6 +826,12 @@ widgets.key_frame(
 
 # %%
 change = Morph(deep, shape, shown[:10]).live()
+
+# %%
+widgets.key_frame(
+    Drawing(deep, shape, shown[:10]),
+    alt="A digit on the board; q(z|x) of each latent unit beside the prior; and the image decoded at its mean.",
+)
 
 # %%
 board = Drawing(deep, shape, shown[:10]).live()

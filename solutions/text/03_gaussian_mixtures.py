@@ -238,7 +238,7 @@ def m_step(x, r):
 m_step = check.m_step(m_step)
 
 # %% [markdown]
-# Your four functions are EM. Each row of the curve is one step; scikit-learn starts from the same parameters.
+# Your four functions are EM. Each point of the curve is one step; scikit-learn starts from the same parameters.
 
 # %%
 params, curve = start, []
@@ -379,6 +379,7 @@ plots.show(
     alt="As the scale falls from one to a millionth, the log-likelihood first drops, then rises along a straight line.",
 )
 print(f"the last tenth of the scale gained {ends[-1] - ends[-5]:.4f} nats")  # four points a decade
+assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one factor 1/s for each dimension
 
 # %% [markdown]
 # It still lies below the good fit, and yet it will pass it: on this line there is no last point. So *the maximum* of
@@ -456,10 +457,10 @@ for m, style in ((0.5, "-"), (2.0, "--"), (10.0, "-.")):
         params = (*m_step(x, r)[:2], repair(x, r, m, 0.5))
         widths.append(float(torch.linalg.det(params[2][1]) ** 0.25))
     ax.plot(widths, style, label=f"a prior worth {m:g} points")
+    assert min(widths) > 0.01  # wider than at the start
 ax.set(xlabel="EM step", ylabel="width of the second component", ylim=(0, None))
 ax.legend(loc="lower right")
 plots.show(fig, alt="Widths of the component that began as a needle, for three priors; none of them returns to zero.")
-assert min(widths) > 0.01  # wider than at the start
 
 # %% [markdown]
 # ## Exercise 03.9: BIC

@@ -474,7 +474,7 @@ assert p_value > 1e-6  # a right sampler fails once in a million
 # %%
 answer = ...  # problem 1
 ### BEGIN SOLUTION
-# Continuous and smooth: the variance of this one does not grow with the dimension.
+# Continuous and smooth: f has a slope, and no other way uses it.
 answer = "a"
 ### END SOLUTION
 

@@ -603,7 +603,7 @@ assert gain.mean() > 5 * std_err
 # Predict, then run. **First:** a colleague's data term is the *mean* over $D = 784$ pixels (that is what torch's loss
 # functions do unless told otherwise). The KL is summed over units, as it should. What will training give?
 #
-# - **a** the same model: a constant factor only changes the learning rate
+# - **a** the same model: a constant factor only changes the scale of the loss
 # - **b** sharper images: the KL counts for less
 # - **c** one and the same image for every $z$: no unit pays for its KL
 # - **d** no training at all: the loss becomes NaN
@@ -611,7 +611,7 @@ assert gain.mean() > 5 * std_err
 # **Second:** the colleague now writes $1/784$ before the KL, "because a paper did", and leaves the mean over pixels. What
 # is the objective now?
 #
-# - **a** the ELBO divided by 784: the right optimum, with another learning rate
+# - **a** the ELBO divided by 784: the right optimum, on another scale
 # - **b** a beta-VAE with $\beta = 1/784$, no bound on anything
 # - **c** the mean over pixels once more: it collapses
 # - **d** the ELBO itself

@@ -695,7 +695,7 @@ for K in (1, 8, 64):
 # - A mean outside the logarithm buys variance, a mean inside buys bias: $K = 1$ is the ELBO, however often you average.
 # - The bound climbs by Jensen over the choice of a subset; one weight more mostly lowers a single estimate.
 # - All $K$ weights of an image belong in one logarithm. Report $K$, the error bar, and the images.
-# - The encoder's signal falls faster than its noise. Reached through $z$ alone, with squared weights, it does not.
+# - The encoder's signal falls faster than its noise. Reached through $z$ alone, with squared weights, it does not, once $K$ is large.
 #
 # **To read** Burda, Grosse and Salakhutdinov 2016, *Importance weighted autoencoders* (your proof is its theorem 1); Tucker,
 # Lawson, Gu and Maddison 2018, *Doubly reparameterized gradient estimators*; for the open problem Rainforth et al. 2018,

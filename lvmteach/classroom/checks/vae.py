@@ -845,7 +845,7 @@ def _each_image(model, make_optimiser, batches):
 pixel_mean = Choice(
     ask="Data term averaged over D = 784 pixels, KL summed over units. What will training give?",
     options={
-        "a": "the same model: a constant factor only changes the learning rate",
+        "a": "the same model: a constant factor only changes the scale of the loss",
         "b": "sharper images: the KL counts for less",
         "c": "one and the same image for every z: no unit pays for its KL",
         "d": "no training at all: the loss becomes NaN",
@@ -862,7 +862,7 @@ pixel_mean = Choice(
 two_wrongs = Choice(
     ask="The same colleague puts 1/784 before the KL. What is the objective now?",
     options={
-        "a": "the ELBO divided by 784: the right optimum, with another learning rate",
+        "a": "the ELBO divided by 784: the right optimum, on another scale",
         "b": "a beta-VAE with beta = 1/784, no bound on anything",
         "c": "the mean over pixels once more: it collapses",
         "d": "the ELBO itself",

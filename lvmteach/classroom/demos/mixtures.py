@@ -91,8 +91,9 @@ class Stepper:
 
     def update(self, C: int = 3, covariance: str = "full", prior: bool = False) -> str:
         if self.settings != (C, covariance, prior):
+            keep = self.settings[0] == C  # means that were moved stay where they are
             self.settings = (C, covariance, prior)
-            self.start_again()
+            self.rewind() if keep else self.start_again()
         self._draw_plane()
         self._draw_trace()
         return f"C = {C}, {covariance}, {'with' if prior else 'no'} prior: {self._words()}"
