@@ -12,8 +12,9 @@ from lvmteach.vae import VAE, pretrained
 from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae
 
 PROMISED = {
-    "K", "L", "epochs", "steps", "schedule", "seed", "binarisation", "data_sha256", "test_log_likelihood", "test_se",
-    "eval_K", "eval_images", "active_units", "hardware", "date", "command",
+    "K", "L", "epochs", "steps", "start", "epochs_before", "schedule", "gradient", "seed", "binarisation",
+    "data_sha256", "test_log_likelihood", "test_se", "every_10th", "eval_K", "eval_images", "active_units", "hardware",
+    "date", "command",
 }  # fmt: skip
 
 
@@ -113,6 +114,23 @@ def test_a_run_starts_from_the_parameters_that_another_ended_with(tmp_path, monk
     assert -600 < bound < -300  # an untrained net, log 1/2 a pixel
     with seeded(first.seed):
         assert not torch.equal(next(before.parameters()), next(mnist_vae(L=3).parameters()))
+
+
+def test_epochs_are_counted_back_to_the_first_draw():
+    made = {name: sum(one.epochs for one in long.lineage(recipe)) for name, recipe in long.RECIPES.items()}
+    assert made["plane"] == long.RECIPES["plane"].epochs
+    assert made["iwae_1"] == sum(long.RECIPES[name].epochs for name in ("warm_up", "iwae_1"))
+    assert made["iwae_50"] == sum(long.RECIPES[name].epochs for name in ("warm_up", "iwae_1", "iwae_50"))
+
+
+def test_another_recipe_keeps_other_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(long, "WORK", tmp_path)
+    ours = long.RECIPES["iwae_1"]
+    others = [ours, ours._replace(epochs=1), long.Paper(*ours), long.RECIPES["iwae_5"]]
+    assert len({long.kept_file("a", recipe, "run") for recipe in others}) == len(others)
+    before = long.kept_file("a", ours, "run")
+    monkeypatch.setitem(long.RECIPES, "warm_up", long.RECIPES["warm_up"]._replace(epochs=1))
+    assert long.kept_file("a", ours, "run") != before  # made from another start
 
 
 def test_the_papers_schedule_has_its_3280_epochs():

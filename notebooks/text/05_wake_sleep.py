@@ -434,7 +434,9 @@ for ax, rate in zip(axes, RATES, strict=True):
     ax.set(xlabel="steps", title=f"rate {rate:g}, falling to 0", ylim=(2, 8))
 axes[0].set_ylabel("-log p(x), nats (exact)")
 axes[0].legend()
-plots.show(fig, alt="Rate 0.5: reweighting learns faster. Rate 4: wake-sleep ends slightly lower, both above the entropy.")
+plots.show(
+    fig, alt="Rate 0.5: reweighting learns faster. Rate 4: wake-sleep ends slightly lower, both above the entropy."
+)
 
 # %%
 lead = {}

@@ -31,6 +31,7 @@
 # %%
 import copy
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -248,10 +249,11 @@ def versus(a, b, of=scores, what="log p(x)"):
 
 # %%
 judge("K = 1", "K = 5", "K = 50", "K = 1, again")
-versus("K = 1, again", "K = 1")
+luck, _ = versus("K = 1, again", "K = 1")
 for name, least in (("K = 5", 2), ("K = 50", 5)):  # standard errors; luck in training comes on top of them
     gain, std_err = versus(name, "K = 1")
     assert gain > least * std_err
+    assert gain > abs(luck) or not mnist
 loss, std_err = versus("K = 50", "K = 1", of=elbos, what="ELBO")
 assert loss < -5 * std_err
 
@@ -264,14 +266,15 @@ assert loss < -5 * std_err
 #
 # ### The clock
 #
-# Equal steps are not equal work. Look at the seconds. **What would the VAE have done with the time that $K = 50$ took?** Four
-# times the steps take about as long.
+# Equal steps are not equal work. Look at the seconds. **What would the VAE have done with the time that $K = 50$ took?** On a CPU four times the
+# steps take about as long. (A GPU is left idle by nets so small: there a step costs about the same for every $K$, and the comparison is not fair.)
 
 # %%
 run("K = 1, longer", start, bound_of(1), 4 * STEPS, high=3e-3, seed=7)
 judge("K = 1, longer")
 gain, std_err = versus("K = 1, longer", "K = 50")
 assert gain > 5 * std_err or not mnist  # the digits are few, and soon learnt
+print(f"in {seconds['K = 1, longer'] / seconds['K = 50']:.1f} times the seconds")
 
 # %% [markdown]
 # On the clock the plain VAE is far ahead. From scratch, and with little time, most of what there is to learn does not need a tight bound.
@@ -368,7 +371,7 @@ with torch.no_grad():
 # ## The posterior that the bound implies
 #
 # Draw $K$ samples from $q$, then one of them by its weight. What you get is no draw from $q$: it is nearer to the posterior (Cremer,
-# Morris and Duvenaud 2017), and $\mathcal L_K$ is the bound that goes with it. Measure how near, by a number that
+# Morris and Duvenaud 2017), and its KL to the posterior is at most the gap $\log p(x) - \mathcal L_K$. Measure how near, by a number that
 # the grid knows exactly: the mean of $\log p(z\mid x)$, in nats.
 
 
@@ -528,7 +531,7 @@ plots.show(
 
 # %% [markdown]
 # Direction as announced, size not: on MNIST the weights are so uneven that $K = 64$ is not yet "large", and the plain ratio falls more
-# slowly than $K^{-1/2}$. Nor does the repaired one rise here. But it is far above for every $K$. A squared ratio $c$ times higher is worth
+# slowly than $K^{-1/2}$. Nor does the repaired one rise here: it falls by about the same factor. But it is far above for every $K$. A squared ratio $c$ times higher is worth
 # $c$ times the independent draws.
 #
 # What would it buy in training? More than luck only in runs far longer than ours. A re-implementation on MNIST (nbip/IWAE on GitHub, its README) has
@@ -553,15 +556,19 @@ for name, card in cards.items():
     assert (card["eval_K"], card["eval_images"]) == (5000, 10_000)  # as in the paper
 print("what differs:")
 for name, card in cards.items():
-    start = f", from {card['start']}" if card["start"] else ""
-    print(f"{name}: {card['epochs']} passes over the data for 3280{start}; {card['schedule']}")
+    print(
+        f"{name}: {card['epochs']} passes over the data, after {card['epochs_before']} up to {card['start']}; the paper 3280"
+    )
+    print(f"    {card['schedule']}; {card['gradient']} gradients")
 
 # %% [markdown]
 # The paper's recipe: batches of 20, Adam with $\epsilon = 10^{-4}$, and $3^i$ passes at the rate $10^{-3 - i/7}$ for $i = 0, \dots, 7$. So ours have had a fraction of the
-# passes, five times the batch, and a rate along half a cosine. `iwae_50` goes on from the trained `iwae_1`, as in the paper's Table 2 (84.88); its Table 1 starts from scratch.
+# passes, five times the batch, and a rate along half a cosine. To make up for some of it they take two things that came after the paper. Doubly reparameterised
+# gradients, as above. And `warm_up`: sixty passes in which the ELBO's KL term comes in slowly, its weight rising from 0 to 1, so that no unit is switched off before it has
+# learnt anything (Sønderby et al. 2016). `iwae_50` goes on from the trained `iwae_1`, as in the paper's Table 2 (84.88); its Table 1 starts from scratch.
 # The standard errors are over images, and every row is about the same ones: do not compare rows by them.
 #
-# A card is easily written. **Is it true?** Where MNIST is at hand, measure again: every fiftieth image of the binarisation that the cards are about, with
+# A card is easily written. **Is it true?** Where MNIST is at hand, measure again: every tenth image of the binarisation that the cards are about, with
 # $K = 500$.
 
 # %%
@@ -570,20 +577,20 @@ with seeded(cards[LONG[0]]["test_seed"]):
 long = {name: pretrained(name, where).model for name in LONG} if mnist else {}
 for name, model in long.items():
     with seeded(17):
-        scores[name] = log_marginal(model, x_all[::50], K=500)
-    claimed, std_err = cards[name]["test_log_likelihood"], scores[name].std() / math.sqrt(len(scores[name]))
+        scores[name] = log_marginal(model, x_all[::10], K=500)
+    claimed = cards[name]["every_10th"]
     print(f"{name}: {mean_and_error(scores[name])} nats an image by {len(scores[name])} images, the card {claimed:.2f}")
-    assert abs(scores[name].mean() - claimed) < 5 * std_err
-for name in list(long)[1:]:
-    gain, std_err = versus(name, LONG[0])
-    assert gain > 2 * std_err  # 200 images; the cards compare all 10000
+    assert 0 < claimed - scores[name].mean() < 0.6  # the same images; with a tenth of the samples it reads lower
+for one, other in pairwise(long):
+    gain, std_err = versus(other, one)
+    assert gain > 5 * std_err
 
 # %% [markdown]
-# So few images leave a wide error bar, and a tenth of the samples a slightly lower value. Differences of models, image by image, are far sharper.
+# A tenth of the samples reads slightly lower. The error bars are wide, and differences of models, image by image, far sharper.
 #
-# The order is the paper's: the larger $K$, the better. Each of ours stays behind the paper's, by about as much as the others. What they share is the
-# number of updates: the paper's model has seen 9.8 million of them (3280 passes in batches of 20), `iwae_1` 360 000. On a GPU,
-# `python -m benchmarks.long --paper` takes the paper's own schedule.
+# The order is the paper's: the larger $K$, the better. `iwae_1` has all but arrived at the paper's VAE, and the other two are within a nat. What they lack is
+# updates, of which a larger $K$ can use more: the paper's models have seen 9.8 million (3280 passes in batches of 20), `iwae_5` 276 000. On a
+# GPU, `python -m benchmarks.long --paper` takes the paper's own schedule.
 #
 # ## Active units
 #
@@ -600,6 +607,7 @@ for name, v in variance.items():
     print(f"{name:16} {units[name]} active; by half and double the threshold {around}")
     assert name == "K = 1" or units[name] < units["K = 1"]
     assert name not in long or abs(units[name] - cards[name]["active_units"]) <= 1  # one may lie at the threshold
+assert not long or units["iwae_1"] < units["iwae_5"] < units["iwae_50"]
 
 # %%
 fig, ax = plots.figure(size=(8, 4.2))
@@ -612,9 +620,8 @@ plots.show(fig, alt="Ranked variances: after few steps all are above the thresho
 
 # %% [markdown]
 # Early in training nothing is decided, and nearly all units move a little. After hundreds of passes (`iwae_1`, `iwae_5`) a cliff parts those in use
-# from the others, and the count does not hang on the threshold. `iwae_50` shows what the warm start did: units asleep in `iwae_1` woke under the new
-# objective, and sixty passes were too few to part them again. Its count says little; halve the threshold and it is another. In the paper's table,
-# with all models trained to the end, a larger $K$ keeps more units in use.
+# from the others, and the count does not hang on the threshold. `iwae_50` has woken a few more in the fifty passes after its warm start, and not quite parted them yet: halve
+# the threshold, and there are more. As in the paper, a larger $K$ keeps more units in use.
 
 # %% [markdown]
 # ## Lecture demo
@@ -651,9 +658,9 @@ live = climb.live()
 # ## Summary
 #
 # - $\mathcal L_K$, the mean log of an average of $K$ weights, is the ELBO at $K = 1$, climbs with $K$, and tends to $\log p(x)$.
-# - For equal steps a larger $K$ gave the better model; for equal time the plain VAE did. From a trained VAE, $K = 50$ gains more than $K = 1$ in as many steps.
+# - For equal steps a larger $K$ gave the better model; for equal time on a CPU the plain VAE did. From a trained VAE, $K = 50$ gains more than $K = 1$ in as many steps.
 # - State $K$, the standard error, and whether differences are paired; and know the size of luck.
-# - The bound belongs to a better posterior than $q$: draw $K$, keep one by its weight.
+# - The samples give a better posterior than $q$: draw $K$, keep one by its weight. Its KL to $p(z\mid x)$ is at most the gap of the bound.
 # - A tighter bound teaches the encoder through more noise. Doubly reparameterised gradients have the same mean and less of it.
 #
 # **To read** Burda, Grosse and Salakhutdinov 2016, *Importance weighted autoencoders*; Cremer, Morris and Duvenaud 2017, *Reinterpreting importance-weighted
