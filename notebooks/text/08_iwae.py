@@ -620,8 +620,9 @@ plots.show(fig, alt="Ranked variances: after few steps all are above the thresho
 
 # %% [markdown]
 # Early in training nothing is decided, and nearly all units move a little. After hundreds of passes (`iwae_1`, `iwae_5`) a cliff parts those in use
-# from the others, and the count does not hang on the threshold. `iwae_50` has woken a few more in the fifty passes after its warm start, and not quite parted them yet: halve
-# the threshold, and there are more. As in the paper, a larger $K$ keeps more units in use.
+# from the others, and the count does not hang on the threshold. $K = 5$ keeps more units in use than $K = 1$, as in the paper. `iwae_50` is another matter: it uses the 24
+# of its warm start, and fifty passes have woken the rest a little, some to just above the threshold. So its count says less than its likelihood; in the paper's
+# table, trained from scratch and to the end, it is 25.
 
 # %% [markdown]
 # ## Lecture demo
