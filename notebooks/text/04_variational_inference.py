@@ -234,6 +234,8 @@ print(f"q = posterior: ELBO {at_posterior.elbo:.4f}, log p(x) {at_posterior.log_
 assert abs(at_posterior.elbo - stats.norm.logpdf(x, 0, math.sqrt(2))) < 1e-10
 
 # %% [markdown]
+# With $q$ the prior it is the first: the KL is zero, and the data term a plain mean under the prior. With $q$ the posterior the ELBO is $\log p(x)$ itself.
+#
 # ## Mean field: each factor in turn
 #
 # Suppose $q(z) = \prod_d q_d(z_d)$. With all factors but one fixed, the ELBO is maximised by
