@@ -56,6 +56,18 @@ def test_a_collapse_is_told_and_the_prior_prevents_it(stepper):
         assert words in stepper.update(prior=prior)
 
 
+def test_another_prior_or_covariance_starts_where_the_hand_put_the_means(stepper):
+    stepper.update()
+    stepper.move_mean(np.array([[4.2, 0.3]]), True)
+    moved = stepper.first.clone()
+    stepper.run()
+    for settings in ({"prior": True}, {"prior": True, "covariance": "spherical"}):
+        assert "press E" in stepper.update(**settings)
+        assert torch.equal(stepper.params.means, moved)
+    stepper.update(C=4)
+    assert len(stepper.params.means) == 4
+
+
 def test_every_control_moves_and_nothing_fails(stepper):
     exploration = stepper.live()
     moved = exploration.exercise()
