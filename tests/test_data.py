@@ -286,3 +286,8 @@ def test_importing_data_and_runtime_loads_no_border_library():
     code = "import sys, lvmteach.data; print({'pooch', 'requests', 'sklearn', 'matplotlib'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "set()\n"
+
+
+def test_dynamic_reads_no_value_where_that_would_wait():
+    x = torch.empty(3, 4, device="meta")  # a device with shapes and no values, as a GPU is until one waits for it
+    assert dynamic(x).shape == x.shape

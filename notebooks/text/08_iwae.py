@@ -588,8 +588,8 @@ for one, other in pairwise(long):
 # %% [markdown]
 # A tenth of the samples reads slightly lower. The error bars are wide, and differences of models, image by image, far sharper.
 #
-# The order is the paper's: the larger $K$, the better. `iwae_1` has all but arrived at the paper's VAE, and the other two are within a nat. What they lack is
-# updates, of which a larger $K$ can use more: the paper's models have seen 9.8 million (3280 passes in batches of 20), `iwae_5` 276 000. On a
+# The order is the paper's: the larger $K$, the better. `iwae_1` has all but arrived at the paper's VAE, and the other two are within a nat. What they lack is,
+# most likely, updates: the paper's models have seen 9.8 million (3280 passes in batches of 20), `iwae_5` 276 000. On a
 # GPU, `python -m benchmarks.long --paper` takes the paper's own schedule.
 #
 # ## Active units
