@@ -18,13 +18,12 @@ from lvmteach.vae.parts import (
     BernoulliDecoder,
     GaussianDecoder,
     GaussianEncoder,
-    MixturePrior,
-    StandardNormal,
     StudentTDecoder,
     gaussian,
     mlp,
 )
 from lvmteach.vae.pretrained import Pretrained, pretrained
+from lvmteach.vae.priors import MixturePrior, StandardNormal, VampPrior
 
 __all__ = [
     "VAE",
@@ -37,6 +36,7 @@ __all__ = [
     "StandardNormal",
     "StudentTDecoder",
     "Terms",
+    "VampPrior",
     "gaussian",
     "mlp",
     "pretrained",

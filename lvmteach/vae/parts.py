@@ -1,4 +1,4 @@
-"""The parts of a VAE: encoders, decoders (observation models) and priors, each returning a distribution."""
+"""The parts of a VAE that hold nets: encoders and decoders (observation models), each returning a distribution."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import (
     Bernoulli,
-    Categorical,
     Distribution,
     Independent,
-    MixtureSameFamily,
     Normal,
     StudentT,
 )
@@ -118,31 +116,6 @@ class StudentTDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         return _independent(StudentT(self.df, self.net(z), self.log_scale.exp(), validate_args=False))
-
-
-class StandardNormal(nn.Module):
-    """p(z) = N(0, I) in L dimensions."""
-
-    def __init__(self, L: int):
-        super().__init__()
-        self.register_buffer("zero", torch.zeros(L))  # buffers, so that .to(device) takes them along
-
-    def forward(self) -> Independent:
-        return gaussian(self.zero, torch.ones_like(self.zero))
-
-
-class MixturePrior(nn.Module):
-    """p(z) = sum_c pi_c N(mu_c, diag sigma_c^2), all of it learnt; C components in L dimensions."""
-
-    def __init__(self, C: int, L: int):
-        super().__init__()
-        self.logits = nn.Parameter(torch.zeros(C))
-        self.mean = nn.Parameter(torch.randn(C, L))  # at different places, or they would stay equal for ever
-        self.log_scale = nn.Parameter(torch.zeros(C, L))
-
-    def forward(self) -> MixtureSameFamily:
-        weights = Categorical(logits=self.logits, validate_args=False)
-        return MixtureSameFamily(weights, gaussian(self.mean, self.log_scale.exp()), validate_args=False)
 
 
 def mlp(*sizes: int, start: Tensor | None = None) -> nn.Sequential:

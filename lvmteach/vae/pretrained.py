@@ -22,7 +22,8 @@ import torch
 
 from lvmteach.checkpoints import load
 from lvmteach.vae.model import VAE
-from lvmteach.vae.parts import BernoulliDecoder, GaussianEncoder, StandardNormal
+from lvmteach.vae.parts import BernoulliDecoder, GaussianEncoder
+from lvmteach.vae.priors import StandardNormal
 
 FOLDER = Path(__file__).parent / "trained"
 NAMES = ("plane", "iwae_1", "iwae_5", "iwae_50")
