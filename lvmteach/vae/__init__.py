@@ -10,9 +10,12 @@ object whose last dimension is the event (`Independent(..., 1)`). Objectives see
 | p(z) | prior() | batch (), event L |
 | log w | model.log_weights(x, K) | K x B |
 
+Two stochastic layers are made of the same three parts: `lvmteach.vae.layers`.
+
 Source: Kingma and Welling 2014.
 """
 
+from lvmteach.vae.layers import Chain, TwoLayerDecoder, TwoLayerEncoder, TwoLayerPrior
 from lvmteach.vae.model import VAE, Draw, Terms
 from lvmteach.vae.parts import (
     BernoulliDecoder,
@@ -28,6 +31,7 @@ from lvmteach.vae.priors import MixturePrior, StandardNormal, VampPrior
 __all__ = [
     "VAE",
     "BernoulliDecoder",
+    "Chain",
     "Draw",
     "GaussianDecoder",
     "GaussianEncoder",
@@ -36,6 +40,9 @@ __all__ = [
     "StandardNormal",
     "StudentTDecoder",
     "Terms",
+    "TwoLayerDecoder",
+    "TwoLayerEncoder",
+    "TwoLayerPrior",
     "VampPrior",
     "gaussian",
     "mlp",

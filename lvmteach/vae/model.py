@@ -59,7 +59,7 @@ class VAE(nn.Module):
                 alone. The values stay the same; the gradient is the one that `bounds.dreg` needs.
         """
         q, z = self._sample(x, K)
-        log_q = (_as_constant(q) if detach_q else q).log_prob(z)
+        log_q = (as_constant(q) if detach_q else q).log_prob(z)
         return Draw(self.log_joint(x, z) - log_q, z)
 
     def terms(self, x: Float[Tensor, "B D"], K: int = 1) -> Terms:
@@ -121,16 +121,18 @@ class VAE(nn.Module):
             )
 
 
-def _as_constant(q: Distribution) -> Distribution:
+def as_constant(q: Distribution) -> Distribution:
     """The same distribution, its parameters detached: a gradient reaches its log_prob through z alone."""
     if isinstance(q, TransformedDistribution):
         raise NotImplementedError("detach_q needs parameters held as tensors; a TransformedDistribution hides them")
+    if hasattr(q, "as_constant"):  # it knows better: its parameters are not all tensors of its own
+        return q.as_constant()
     q = copy.copy(q)
     for name, value in vars(q).items():
         if isinstance(value, Tensor):
             vars(q)[name] = value.detach()
         elif isinstance(value, Distribution):
-            vars(q)[name] = _as_constant(value)
+            vars(q)[name] = as_constant(value)
     return q
 
 
