@@ -5,6 +5,7 @@
 # make sync     text sources -> notebooks, outputs kept     make notebooks   the same, executed
 # make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
 # make present  JupyterLab for a projector                  make demos      the lecture demos alone, in the browser
+# make explorables  js/ of the live demos -> one file, and their key frames
 # make slides   every notebook as offline slides, below build/slides
 # make bench    speed beside peers                          make bench-widgets   slider to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
@@ -15,7 +16,7 @@ READY   = $(VENV)/.ready
 ONLY   ?=
 TEXT    = $(wildcard notebooks/text/*.py solutions/text/*.py)
 
-.PHONY: lab present demos slides test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
+.PHONY: lab present demos slides explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml
@@ -78,6 +79,10 @@ notebooks: $(READY)
 exercises: $(READY)
 	$(BIN)/python -m lvmteach.classroom.release solutions exercises
 	$(BIN)/python -m lvmteach.classroom.overview solutions
+
+# The demos' JavaScript in one file, and their key frames. Needs Node and Chromium; users need neither.
+explorables: $(READY)
+	$(BIN)/python -m lvmteach.classroom.explorables.bundle $(ONLY)
 
 mutants: $(READY)
 	$(BIN)/python -m benchmarks.mutants

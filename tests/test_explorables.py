@@ -1,0 +1,196 @@
+"""Both halves of each demo agree: every field to 1e-10 with float64 torch, the words exactly, and so do all actions.
+
+`explorable_cases/NAME.py` has, for the demo NAME, `settings()` (200 and more), `BUGS` (eight and more, each of which
+must be noticed), and `action_lists()` if it has buttons, or a hand on the picture that does more than set a value.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from javascript import Page
+from PIL import Image
+from py_mini_racer import JSEvalException
+
+from lvmteach.classroom.explorables import bundle, kit, pages
+
+TOLERANCE = 1e-10  # relative to the larger of 1 and the number: rounding in double precision, summed in another order
+NAMES = kit.names()
+CASES = Path(__file__).parent / "explorable_cases"
+
+
+@cache
+def cases(name):
+    spec = importlib.util.spec_from_file_location(f"explorable_cases_{name}", CASES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def as_array(value: Any) -> np.ndarray:
+    """A field as float64; V8's words for what JSON cannot say become numbers again."""
+    if isinstance(value, torch.Tensor):
+        value = value.double().numpy()
+    return np.asarray(value, dtype=float)
+
+
+@cache
+def expected(name: str) -> list[tuple[dict, dict[str, np.ndarray], str]]:
+    """Settings in a mixed order, and Python's fields and words at each."""
+    demo, data, settings = kit.demo(name), kit.course_data(name), cases(name).settings()
+    random.Random(0).shuffle(settings)
+    found = []
+    for given in settings:
+        values = kit.values_of(name, **given)
+        held = kit.given_values(name, values)
+        with torch.no_grad():
+            result = demo.compute(held, data)
+            said = demo.words(result, held)
+        found.append((values, {field: as_array(value) for field, value in result._asdict().items()}, said))
+    return found
+
+
+def differences(known: tuple[dict, dict[str, np.ndarray], str], fields: dict, said: str) -> Iterator[str]:
+    """Where JavaScript's answer at one setting is not Python's."""
+    values, here, words = known
+    if said != words:
+        yield f"{values}: says {said!r}, not {words!r}"
+    if set(fields) != set(here):
+        yield f"{values}: fields {sorted(fields)}, not {sorted(here)}"
+        return
+    for field, value in here.items():
+        there = as_array(fields[field])
+        if value.size != there.size:
+            yield f"{values}: {field} has {there.shape}, not {value.shape}"
+        elif not np.allclose(there.ravel(), value.ravel(), rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+            yield f"{values}: {field} differs by up to {np.nanmax(np.abs(there.ravel() - value.ravel())):.2g}"
+
+
+@cache
+def replayed(name: str) -> list[tuple[list, list[dict]]]:
+    """Lists of actions, and the values before and after each of them in Python."""
+    demo, data, found = kit.demo(name), kit.course_data(name), []
+    for actions in getattr(cases(name), "action_lists", list)():
+        seen = [kit.values_of(name)]
+        for label, *more in actions:
+            held = kit.given_values(name, seen[-1])
+            with torch.no_grad():
+                seen.append(kit.values_of(name, **{**seen[-1], **demo.ACTIONS[label](held, data, *more)}))
+        found.append((actions, seen))
+    return found
+
+
+def close(here: Any, there: Any) -> bool:
+    if isinstance(here, list) and isinstance(there, list):
+        return len(here) == len(there) and all(map(close, here, there))
+    if isinstance(here, float | int) and isinstance(there, float | int):
+        return abs(here - there) <= TOLERANCE * max(1, abs(here))
+    return here == there
+
+
+def disagreements(name: str, *planted: tuple[str, str, str]) -> Iterator[str]:
+    """Where the halves differ; one at a time, as the first is enough for a planted bug."""
+    page = Page(name, kit.course_data(name), *planted)
+    for actions, seen in replayed(name):
+        for here, there in zip(seen, page.acted(seen[0], actions), strict=True):
+            if here.keys() != there.keys() or not all(close(here[key], there[key]) for key in here):
+                yield f"{actions}: {there}, not {here}"
+    known = expected(name)
+    for at in range(0, len(known), 20):
+        some = known[at : at + 20]
+        for one, (fields, said) in zip(some, page.answers([values for values, *_ in some]), strict=True):
+            yield from differences(one, fields, said)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_halves_agree(name):
+    assert len(cases(name).settings()) >= 200
+    wrong = list(islice(disagreements(name), 5))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "bug"), [(name, bug) for name in NAMES for bug in cases(name).BUGS], ids=lambda part: str(part)[:60]
+)
+def test_a_planted_bug_is_noticed(name, bug):
+    file, old, new = bug if len(bug) == 3 else (f"demos/{name}.js", *bug)
+    with suppress(JSEvalException):  # one that throws would be seen as well
+        assert next(disagreements(name, (file, old, new)), None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_demo_is_whole(name):
+    demo, page = kit.demo(name), Page(name, kit.course_data(name))
+    assert page.facts["start"] == kit.values_of(name)
+    assert page.facts["about"].endswith(".")
+    assert not demo.TITLE.endswith(".")
+    assert len(cases(name).BUGS) >= 8
+    by_name = {control["name"] for control in page.facts["controls"] if "name" in control}
+    assert by_name <= set(demo.Values._fields)
+    buttons = {c["label"] for c in page.facts["controls"] if c["kind"] in ("button", "points", "stroke")}
+    assert buttons == set(getattr(demo, "ACTIONS", {}))
+    if buttons:
+        assert {action[0] for actions in cases(name).action_lists() for action in actions} == buttons
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_stills_show_what_python_says(name):
+    for number, values in enumerate(kit.shown(name)):
+        with Image.open(kit.still_path(name, number)) as image:
+            assert image.text["words"] == kit.words(name, values)
+            assert image.width > 800
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_small_and_asks_for_nothing(name):
+    page = pages.page(name)
+    assert len(page.encode()) < 1.5e6
+    assert "default-src 'none'" in page
+    assert page.count("<script") == 2
+
+
+def test_the_bundle_is_built_of_these_sources():
+    first, _, code = kit.BUNDLE.read_text(encoding="utf-8").partition("\n")
+    assert first == bundle.head(), "js/ has changed since explorables.js was built: say make explorables"
+    assert len(code.encode()) < 60e3
+
+
+def test_the_hash_sees_a_changed_source(tmp_path):
+    (tmp_path / "one.js").write_text("1")
+    before = bundle.head(tmp_path)
+    (tmp_path / "one.js").write_text("2")
+    assert bundle.head(tmp_path) != before
+
+
+def test_every_half_has_its_other_half():
+    python = {path.stem for path in kit.HERE.glob("*.py") if "TITLE =" in path.read_text(encoding="utf-8")}
+    assert python == set(NAMES)
+    assert {path.stem for path in CASES.glob("*.py")} == set(NAMES)
+    assert {path.name for path in (kit.HERE / "stills").iterdir()} == {
+        kit.still_path(name, number).name for name in NAMES for number in range(len(kit.shown(name)))
+    }
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match=r"no explorable 'latent'; there are .*latent_explorer"):
+        kit.demo("latent")
+    with pytest.raises(ValueError, match="latent_explorer has no value zz; it has z"):
+        kit.values_of("latent_explorer", zz=1)
+    with pytest.raises(TypeError, match="one of float64"):
+        pages.as_json({"x": np.arange(3)})
+
+
+def test_values_are_as_json_has_them():
+    assert kit.values_of("latent_explorer", z=(0.0, 1.0)) == {"z": [0.0, 1.0]}
+    assert json.loads(pages.as_json({"a": "</script>"}))["a"] == "</script>"
