@@ -1,7 +1,7 @@
 # make lab      set up, then open JupyterLab on notebooks/
 # make test     set up, then run every test: lint, layers, units, every notebook, the browser
 # make check    the quick part of it, without notebooks
-# make run      execute the course headless, HTML below build/ (make run ONLY="07 08" for some of it)
+# make run      execute the course headless, HTML below build/ (make run ONLY="08 09" for some of it)
 # make sync     text sources -> notebooks, outputs kept     make notebooks   the same, executed
 # make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
 # make present  JupyterLab for a projector                  make demos      the lecture demos alone, in the browser
@@ -35,13 +35,13 @@ $(VENV)/.demos $(VENV)/.slides: $(VENV)/.%: $(READY)
 	@touch $@
 
 present: $(READY)
-	$(BIN)/python -m lvmteach.classroom.present
+	$(BIN)/python -m lvmteach.classroom.publish.present
 
 demos: $(VENV)/.demos
-	$(BIN)/python -m lvmteach.classroom.demo_pages
+	$(BIN)/python -m lvmteach.classroom.publish.demo_pages
 
 slides: $(VENV)/.slides
-	$(BIN)/python -m lvmteach.classroom.slides $(ONLY)
+	$(BIN)/python -m lvmteach.classroom.publish.slides $(ONLY)
 
 UNITS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
@@ -68,17 +68,17 @@ test-digits: $(READY)
 	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(NBVAL) $(shell grep -l load_images notebooks/*.ipynb solutions/*.ipynb 2>/dev/null)
 
 run: $(READY)
-	$(BIN)/python -m lvmteach.classroom.notebooks run $(ONLY)
+	$(BIN)/python -m lvmteach.classroom.publish.notebooks run $(ONLY)
 
 sync: $(READY)
-	$(BIN)/python -m lvmteach.classroom.notebooks sync $(TEXT)
+	$(BIN)/python -m lvmteach.classroom.publish.notebooks sync $(TEXT)
 
 notebooks: $(READY)
-	$(BIN)/python -m lvmteach.classroom.notebooks execute $(TEXT)
+	$(BIN)/python -m lvmteach.classroom.publish.notebooks execute $(TEXT)
 
 exercises: $(READY)
-	$(BIN)/python -m lvmteach.classroom.release solutions exercises
-	$(BIN)/python -m lvmteach.classroom.overview solutions
+	$(BIN)/python -m lvmteach.classroom.exercises.release solutions exercises
+	$(BIN)/python -m lvmteach.classroom.exercises.overview solutions
 
 # The demos' JavaScript in one file, and their key frames. Needs Node and Chromium; users need neither.
 explorables: $(READY)

@@ -14,8 +14,7 @@ from torch.distributions import Bernoulli
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.timing import Row, paired, report
-from lvmteach.helmholtz import Machine, machine, sleep_step, wake_step
-from lvmteach.helmholtz_exact import bars
+from lvmteach.helmholtz import Machine, bars, machine, sleep_step, wake_step
 from lvmteach.runtime import seeded
 
 N, D, H, B = 60_000, 784, 200, 100

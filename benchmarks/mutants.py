@@ -12,21 +12,18 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import importlib
 import inspect
-import pkgutil
 import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from lvmteach.classroom import checks
-from lvmteach.classroom.checks.compare import structural_difference
-from lvmteach.classroom.checks.engine import Exercise, exercises
-from lvmteach.classroom.checks.running import attempt
+from lvmteach.classroom.exercises.compare import structural_difference
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.running import attempt
+from lvmteach.classroom.exercises.stages import exercises
 
-ENGINE = {"asking", "compare", "engine", "running"}
 SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Lt: ast.Gt, ast.Gt: ast.Lt,
            ast.LtE: ast.Lt, ast.GtE: ast.Gt, ast.MatMult: ast.Mult}  # fmt: skip
 DROPPED = {
@@ -205,12 +202,11 @@ def judge(name: str, exercise: Exercise) -> Result:
     return Result(name, different, different - len(survivors), survivors)
 
 
-def main(stages: list[str]) -> int:
+def main(chosen: list[str]) -> int:
     """Print the table; the exit status is the number of survivors, at most 1."""
-    every = sorted({module.name for module in pkgutil.iter_modules(checks.__path__)} - ENGINE)
     survived = 0
-    for stage in stages or every:
-        for name, exercise in exercises(importlib.import_module(f"lvmteach.classroom.checks.{stage}")).items():
+    for stage in chosen or stages():
+        for name, exercise in exercises(stage).items():
             if isinstance(exercise, Exercise):
                 result = judge(f"{stage}.{name}", exercise)
                 survived += len(result.survivors)

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.deep import minus_elbo, threads, vae
 from benchmarks.timing import one_thread, seconds
 from lvmteach.bounds import iwae
-from lvmteach.classroom import plots
+from lvmteach.classroom.figures import plots
 from lvmteach.em import em
 from lvmteach.linear_gaussian import e_step, fit_fa, m_step_fa, moments
 from lvmteach.mixtures import fit_from, random_start

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from lvmteach.classroom.demos.iwae import MOST, steps
+from lvmteach.classroom.explorables.scenes.iwae import MOST, steps
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -38,28 +38,28 @@ class Widget(NamedTuple):
 
 
 MONTE_CARLO = """\
-from lvmteach.classroom.demos.monte_carlo import ProposalExplorer
+from lvmteach.classroom.explorables.scenes.monte_carlo import ProposalExplorer
 ProposalExplorer().live()"""
 
 FACTOR_ANALYSIS = """\
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import scale
-from lvmteach.classroom.demos.linear_gaussian import Geometry
+from lvmteach.classroom.explorables.scenes.linear_gaussian import Geometry
 Geometry(torch.from_numpy(scale(load_wine().data))[:, [0, 12]]).live()"""
 
 MIXTURES = """\
-from lvmteach.classroom.demos.mixtures import Stepper
+from lvmteach.classroom.explorables.scenes.mixtures import Stepper
 with seeded(0):
     centres = torch.tensor([[0.0, 0.0], [4.0, 1.0], [1.0, 4.0]]).repeat_interleave(100, 0)
     Stepper(centres + torch.randn(300, 2)).live()"""
 
 VARIATIONAL = """\
-from lvmteach.classroom.demos.variational import KLExplorer
+from lvmteach.classroom.explorables.scenes.variational import KLExplorer
 KLExplorer().live()"""
 
 WAKE_SLEEP = """\
-from lvmteach.classroom.demos.wake_sleep import SLEEPS, SNAPSHOTS, WakeSleep, record
-from lvmteach.helmholtz_exact import bars
+from lvmteach.classroom.explorables.scenes.wake_sleep import SLEEPS, SNAPSHOTS, WakeSleep, record
+from lvmteach.helmholtz import bars
 with seeded(3):
     records = {name: record(bars(), sleeps, wakes=SNAPSHOTS) for name, sleeps in SLEEPS.items()}
 widgets.explore(
@@ -69,7 +69,7 @@ widgets.explore(
 )"""
 
 GRADIENTS = """\
-from lvmteach.classroom.demos.gradients import KINDS, GradientExplorer
+from lvmteach.classroom.explorables.scenes.gradients import KINDS, GradientExplorer
 widgets.explore(
     GradientExplorer(),
     K=widgets.slider(2, 64, 4, label="samples K"),
@@ -81,12 +81,12 @@ WIDGETS = (
     Widget("01", "ProposalExplorer", 3, "slide the mean", MONTE_CARLO),
     Widget("02", "Geometry", 2, "turn the axis", FACTOR_ANALYSIS),
     Widget("03", "Stepper", 2, "drag a mean", MIXTURES, ((0.12, 0.25), (0.3, 0.7))),
-    Widget("04", "KLExplorer", 2, "drag the peak", VARIATIONAL, ((0.2, 0.8), (0.5, 0.3))),
-    Widget("05", "WakeSleep", 4, "slide the moment", WAKE_SLEEP),
-    Widget("06", "GradientExplorer", 2, "slide K", GRADIENTS),
-    Widget("07", "LatentExplorer", 2, "drag the point", DEMOS["LatentExplorer"], ((0.12, 0.2), (0.4, 0.8))),
-    Widget("07", "Morph", 4, "slide the way", DEMOS["Morph"]),
+    Widget("05", "KLExplorer", 2, "drag the peak", VARIATIONAL, ((0.2, 0.8), (0.5, 0.3))),
+    Widget("06", "WakeSleep", 4, "slide the moment", WAKE_SLEEP),
+    Widget("07", "GradientExplorer", 2, "slide K", GRADIENTS),
+    Widget("08", "LatentExplorer", 2, "drag the point", DEMOS["LatentExplorer"], ((0.12, 0.2), (0.4, 0.8))),
+    Widget("08", "Morph", 4, "slide the way", DEMOS["Morph"]),
     # Ink upon ink is no new picture.
-    Widget("07", "Drawing", 3, "draw", DEMOS["Drawing"], ((0.05, 0.2), (0.22, 0.8)), "Wipe"),
-    Widget("08", "Climb", 3, "slide K", DEMOS["Climb"], values=len(steps(MOST))),
+    Widget("08", "Drawing", 3, "draw", DEMOS["Drawing"], ((0.05, 0.2), (0.22, 0.8)), "Wipe"),
+    Widget("09", "Climb", 3, "slide K", DEMOS["Climb"], values=len(steps(MOST))),
 )

@@ -1,7 +1,7 @@
 """How soon the demos follow the hand: from the mouse's move to new pixels, in JupyterLab in headless Chromium.
 
     python -m benchmarks.widgets              every widget, at rest and while a cell trains
-    python -m benchmarks.widgets 01 07        those of the stages named
+    python -m benchmarks.widgets 01 08        those of the stages named
 
 The first and last moment are the page's own: the pointer event, and the end of the frame in which the new picture was
 painted. In between lie JupyterLab, its server, the kernel's redraw, and the decoding of the picture. Exits with 1 if
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 def main(stages: list[str]) -> int:
     """Print the table; the exit status says whether a target was missed."""
     if unknown := set(stages) - {widget.stage for widget in WIDGETS}:
-        raise SystemExit(f"no widget of stage {', '.join(sorted(unknown))}; there are 01 to 08")
+        raise SystemExit(f"no widget of stage {', '.join(sorted(unknown))}; there are 01 to 09")
     chosen = [widget for widget in WIDGETS if not stages or widget.stage in stages]
     print(f"milliseconds to new pixels over {MOVES} moves, and pictures in a drag of {DRAG} moves")
     print("                                            at rest                     while a cell trains")

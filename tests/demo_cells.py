@@ -1,4 +1,4 @@
-"""Cells of a notebook that shows the demos of stages 07 and 08 alone, with models trained for seconds.
+"""Cells of a notebook that shows the demos of stages 08 and 09 alone, with models trained for seconds.
 
 The models have the size of the course's (784 pixels, two hidden layers of 200), so that redraws take as long; the
 images are the embedded digits, enlarged, so that no data need be there.
@@ -7,8 +7,9 @@ images are the embedded digits, enlarged, so that no data need be there.
 IMPORTS = """\
 import torch
 from lvmteach.bounds import elbo
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos import iwae, vae
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.figures import plots
+from lvmteach.classroom.explorables.scenes import iwae, vae
 from lvmteach.data import load_images
 from lvmteach.runtime import seeded
 from lvmteach.training import train

@@ -1,4 +1,4 @@
-"""The demos of stages 07 and 08 as a lecturer meets them: JupyterLab, a mouse, and no network."""
+"""The demos of stages 08 and 09 as a lecturer meets them: JupyterLab, a mouse, and no network."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from demo_cells import BREAKS, DEMOS, IMPORTS, MODELS, TRAIN
 
 ROOT = Path(__file__).parent.parent
-STAGE_07 = ROOT / "notebooks" / "07_vae.ipynb"
+STAGE_08 = ROOT / "notebooks" / "08_vae.ipynb"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 # Fractions of each demo's picture, from its top left: a stroke within the panel that takes the mouse.
 STROKES = {"LatentExplorer": [(0.15, 0.3), (0.3, 0.7)], "Drawing": [(0.1, 0.3), (0.2, 0.3), (0.15, 0.7)]}
@@ -28,7 +28,7 @@ def open_notebook(tmp_path_factory):
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")
     lab.write_notebook(folder / "demos.ipynb", IMPORTS, MODELS, *DEMOS.values())
     lab.write_notebook(folder / "training.ipynb", IMPORTS, MODELS, DEMOS["LatentExplorer"], BREAKS, TRAIN)
-    without_outputs(STAGE_07, folder / "07_vae.ipynb")
+    without_outputs(STAGE_08, folder / "08_vae.ipynb")
     with lab.server(folder, home) as url, lab.browser() as chrome:
 
         def opened(name):
@@ -182,20 +182,22 @@ def test_the_test_of_requests_sees_one(open_notebook):
 def test_what_the_notebooks_show_is_what_is_dragged_here():
     used = {
         name
-        for text in (ROOT / "notebooks" / "text").glob("0[78]_*.py")
-        for names in re.findall(r"^from lvmteach\.classroom\.demos\.(?:vae|iwae) import (.+)$", text.read_text(), re.M)
+        for text in (ROOT / "notebooks" / "text").glob("0[89]_*.py")
+        for names in re.findall(
+            r"^from lvmteach\.classroom\.explorables\.scenes\.(?:vae|iwae) import (.+)$", text.read_text(), re.M
+        )
         for name in re.findall(r"\b[A-Z]\w+", names)
     }
     assert used == set(DEMOS)
 
 
-def test_stage_07_shows_its_first_figure_soon(open_notebook):
+def test_stage_08_shows_its_first_figure_soon(open_notebook):
     start = time.perf_counter()
-    page = open_notebook("07_vae.ipynb")
+    page = open_notebook("08_vae.ipynb")
     page.start_all()
     page.wait_for_figure()
     seconds = time.perf_counter() - start
-    print(f"07 from a cold kernel to its first figure: {seconds:.1f} s")
+    print(f"08 from a cold kernel to its first figure: {seconds:.1f} s")
     assert page.errors() == []
     assert page.beyond_loopback() == []
     page.close()

@@ -1,24 +1,17 @@
 """Every declared exercise keeps the engine's promises. A new one is tested by being declared."""
 
-import importlib
 import inspect
-import pkgutil
 
 import pytest
 
-from lvmteach.classroom import checks
-from lvmteach.classroom.checks.compare import SameDistribution
-from lvmteach.classroom.checks.engine import Choice, Exercise, exercises
+from lvmteach.classroom.exercises.choice import Choice
+from lvmteach.classroom.exercises.compare import SameDistribution
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.stages import exercises, stages
 
 pytestmark = pytest.mark.exercises
 
-ENGINE = {"asking", "compare", "engine", "running"}
-STAGES = sorted({module.name for module in pkgutil.iter_modules(checks.__path__)} - ENGINE)
-DECLARED = {
-    f"{stage}.{name}": exercise
-    for stage in STAGES
-    for name, exercise in exercises(importlib.import_module(f"lvmteach.classroom.checks.{stage}")).items()
-}
+DECLARED = {f"{stage}.{name}": exercise for stage in stages() for name, exercise in exercises(stage).items()}
 FUNCTIONS = {name: e for name, e in DECLARED.items() if isinstance(e, Exercise)}
 CHOICES = {name: e for name, e in DECLARED.items() if isinstance(e, Choice)}
 every_exercise = pytest.mark.parametrize("exercise", FUNCTIONS.values(), ids=FUNCTIONS)

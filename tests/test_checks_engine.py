@@ -10,9 +10,11 @@ import torch
 from chance import assert_share
 
 from benchmarks import mutants
-from lvmteach.classroom.checks import asking
-from lvmteach.classroom.checks.compare import SameDistribution
-from lvmteach.classroom.checks.engine import CheckFailed, Choice, Exercise
+from lvmteach.classroom.exercises import choice as choice_room
+from lvmteach.classroom.exercises.choice import Choice
+from lvmteach.classroom.exercises.compare import SameDistribution
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.verdict import CheckFailed
 from lvmteach.runtime import seeded
 
 
@@ -227,10 +229,10 @@ CHOICE = Choice("Which?", {"a": "one", "b": "two"}, {"a": "No, a < b.", "b": "Ye
 
 def test_without_an_answer_a_notebook_offers_buttons(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(asking, "radio_buttons", shown.append)
+    monkeypatch.setattr(choice_room, "radio_buttons", shown.append)
     CHOICE(...)
     assert shown == []  # no kernel, no buttons
-    monkeypatch.setattr(asking, "in_a_notebook", lambda: True)
+    monkeypatch.setattr(choice_room, "in_a_notebook", lambda: True)
     CHOICE(...)
     assert shown == [CHOICE]
     CHOICE("a")
@@ -239,10 +241,10 @@ def test_without_an_answer_a_notebook_offers_buttons(monkeypatch, capsys):
 
 
 def test_a_button_shows_the_feedback_of_its_option(monkeypatch):
-    boxes, real = [], asking.ipywidgets.VBox
-    monkeypatch.setattr(asking.ipywidgets, "VBox", lambda parts: boxes.append(real(parts)) or boxes[-1])
-    monkeypatch.setattr(asking, "display", lambda *args, **kwargs: None)
-    asking.radio_buttons(CHOICE)
+    boxes, real = [], choice_room.ipywidgets.VBox
+    monkeypatch.setattr(choice_room.ipywidgets, "VBox", lambda parts: boxes.append(real(parts)) or boxes[-1])
+    monkeypatch.setattr(choice_room, "display", lambda *args, **kwargs: None)
+    choice_room.radio_buttons(CHOICE)
     buttons, said = boxes[0].children
     buttons.value = "a)  one"
     assert said.value == "<b>not yet</b> No, a &lt; b."

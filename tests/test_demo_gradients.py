@@ -6,8 +6,9 @@ import torch
 from chance import assert_mean
 from test_gradients import closed_form
 
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos import gradients as demo
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes import gradients as demo
+from lvmteach.classroom.figures import plots
 from lvmteach.gradients import gradient_samples
 from lvmteach.runtime import seeded
 

@@ -1,4 +1,4 @@
-"""The demo of stage 08: quadrature, bound, weights and resampled posterior against closed forms and each other."""
+"""The demo of stage 09: quadrature, bound, weights and resampled posterior against closed forms and each other."""
 
 import math
 
@@ -9,8 +9,8 @@ from chance import assert_mean
 from scipy import stats
 
 from lvmteach.bounds import elbo
-from lvmteach.classroom import widgets
-from lvmteach.classroom.demos import iwae
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes import iwae
 from lvmteach.runtime import seeded
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianDecoder, GaussianEncoder, StandardNormal
 

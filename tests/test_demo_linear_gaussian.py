@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 from sklearn.datasets import load_wine
 
-from lvmteach.classroom import plots
-from lvmteach.classroom.demos.linear_gaussian import BELOW, Geometry
+from lvmteach.classroom.explorables.scenes.linear_gaussian import BELOW, Geometry
+from lvmteach.classroom.figures import plots
 from lvmteach.linear_gaussian import fit_fa, fit_ppca
 
 STARTS = [

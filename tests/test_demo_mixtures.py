@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lvmteach.classroom.demos.mixtures import Stepper
+from lvmteach.classroom.explorables.scenes.mixtures import Stepper
 from lvmteach.mixtures import log_likelihood
 
 

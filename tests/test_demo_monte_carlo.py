@@ -9,9 +9,10 @@ import torch
 from chance import assert_mean
 from scipy import integrate, special, stats
 
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos import monte_carlo as demo
-from lvmteach.classroom.demos.monte_carlo import HUMPS, MASS, PROBLEMS, TAIL
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes import monte_carlo as demo
+from lvmteach.classroom.explorables.scenes.monte_carlo import HUMPS, MASS, PROBLEMS, TAIL
+from lvmteach.classroom.figures import plots
 from lvmteach.integrals import importance
 from lvmteach.runtime import seeded
 

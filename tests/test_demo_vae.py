@@ -1,4 +1,4 @@
-"""The demos of stage 07, on small untrained models: what they show is what the model says."""
+"""The demos of stage 08, on small untrained models: what they show is what the model says."""
 
 import itertools
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos import vae
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes import vae
+from lvmteach.classroom.figures import plots
 from lvmteach.runtime import seeded
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, StandardNormal
 

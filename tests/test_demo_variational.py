@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from lvmteach.classroom.demos.variational import BY_HAND, FLOOR, FORWARD, LOG_P_X, REVERSE, KLExplorer
+from lvmteach.classroom.explorables.scenes.variational import BY_HAND, FLOOR, FORWARD, LOG_P_X, REVERSE, KLExplorer
 
 
 def numbers(summary):

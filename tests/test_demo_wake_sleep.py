@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lvmteach.classroom import plots
-from lvmteach.classroom.demos import wake_sleep as demo
-from lvmteach.helmholtz_exact import bars
+from lvmteach.classroom.explorables.scenes import wake_sleep as demo
+from lvmteach.classroom.figures import plots
+from lvmteach.helmholtz import bars
 from lvmteach.runtime import seeded
 
 DATA = bars()

@@ -1,16 +1,15 @@
 """Exercises are their solutions, stripped; and an untouched one runs to its end."""
 
-import importlib
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from lvmteach.classroom.checks.engine import exercises
-from lvmteach.classroom.notebooks import execute
-from lvmteach.classroom.overview import entries, page
-from lvmteach.classroom.release import release
+from lvmteach.classroom.exercises.overview import entries, page
+from lvmteach.classroom.exercises.release import release
+from lvmteach.classroom.exercises.stages import exercises
+from lvmteach.classroom.publish.notebooks import execute
 
 ROOT = Path(__file__).parent.parent
 SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
@@ -41,7 +40,7 @@ def test_the_lecturers_page_is_made_from_the_sources():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_declared_check_has_its_exercise(name):
     text = (SOLUTIONS / "text" / f"{name}.py").read_text(encoding="utf-8")
-    stage = re.search(r"from lvmteach\.classroom\.checks import (\w+) as check", text).group(1)
-    declared = exercises(importlib.import_module(f"lvmteach.classroom.checks.{stage}"))
+    stage = re.search(r"from lvmteach\.classroom\.exercises import (\w+) as check", text).group(1)
+    declared = exercises(stage)
     used = re.findall(r"\bcheck\.(\w+)\(", text)
     assert sorted(used) == sorted(declared)

@@ -9,11 +9,22 @@ import torch
 from chance import assert_mean, assert_share
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lvmteach import helmholtz
 from lvmteach.bounds import iwae
 from lvmteach.evaluation import log_marginal
-from lvmteach.helmholtz import Layer, Machine, machine, reweighted_step, sleep_step, wake_step
-from lvmteach.helmholtz_exact import bars, exact, posterior, recognition, states
+from lvmteach.helmholtz import (
+    Layer,
+    Machine,
+    bars,
+    exact,
+    machine,
+    posterior,
+    recognition,
+    reweighted_step,
+    sleep_step,
+    states,
+    wake_step,
+)
+from lvmteach.helmholtz import model as helmholtz
 from lvmteach.runtime import seeded
 
 SIZES = [(4, 3), (4, 3, 2), (3, 2, 2, 1)]
@@ -142,7 +153,7 @@ def test_log_joint_and_log_q_of_rows():
 def test_large_enumerations_are_cut_into_parts(monkeypatch):
     m, x = made((4, 3, 2), copies=2), images(4, B=7)
     whole = exact(m, x)
-    monkeypatch.setattr("lvmteach.helmholtz_exact.AT_ONCE", 150)  # 2 copies x 32 states: two images at a time
+    monkeypatch.setattr("lvmteach.helmholtz.enumeration.AT_ONCE", 150)  # 2 copies x 32 states: two images at a time
     for a, b in zip(whole, exact(m, x), strict=True):
         assert torch.equal(a, b)
 

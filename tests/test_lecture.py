@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lvmteach.classroom import lecture
-from lvmteach.classroom.demos.wake_sleep import SLEEPS, record, recorded
-from lvmteach.classroom.notebooks import from_text
-from lvmteach.helmholtz_exact import bars
+from lvmteach.classroom.explorables.scenes.wake_sleep import SLEEPS, record, recorded
+from lvmteach.classroom.publish import lecture
+from lvmteach.classroom.publish.notebooks import from_text
+from lvmteach.helmholtz import bars
 from lvmteach.runtime import seeded
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lvmteach.classroom import plots
+from lvmteach.classroom.figures import plots
 from lvmteach.training import History
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lvmteach.classroom import notebooks
-from lvmteach.classroom.html import maths_to_mathml
+from lvmteach.classroom.publish import notebooks
+from lvmteach.classroom.publish.html import maths_to_mathml
 
 SOURCE = """\
 # %% [markdown]

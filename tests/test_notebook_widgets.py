@@ -15,11 +15,11 @@ import pytest
 from demo_cells import BREAKS
 from lab import write_notebook
 
-from lvmteach.classroom import demos
-from lvmteach.classroom.notebooks import from_text
+from lvmteach.classroom.explorables import scenes
+from lvmteach.classroom.publish.notebooks import from_text
 
 ROOT = Path(__file__).parent.parent
-IMPORTS = "from lvmteach.classroom import plots, widgets"
+IMPORTS = "from lvmteach.classroom.explorables import widgets\nfrom lvmteach.classroom.figures import plots"
 
 
 def nbval(notebook, **environment):
@@ -67,7 +67,7 @@ def test_live_demos_have_a_key_frame_beside_them(text):
 
 
 def demo_modules():
-    return sorted(path for path in Path(demos.__path__[0]).glob("*.py") if path.stem != "__init__")
+    return sorted(path for path in Path(scenes.__path__[0]).glob("*.py") if path.stem != "__init__")
 
 
 @pytest.mark.parametrize("path", demo_modules(), ids=lambda path: path.stem)

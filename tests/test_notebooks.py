@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lvmteach.classroom.notebooks import from_text, pair, sources
+from lvmteach.classroom.publish.notebooks import from_text, pair, sources
 
 ROOT = Path(__file__).parent.parent
 TEXTS = sources(ROOT)

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from lab import Lab
 
-from lvmteach.classroom import demo_pages, lecture, present, slides
+from lvmteach.classroom.publish import demo_pages, lecture, present, slides
 
 ROOT = Path(__file__).parent.parent
 STAGE = "01_monte_carlo"
@@ -59,7 +59,7 @@ def served(command, home):
 
 # The server on the pages as they are.
 SERVE = """
-from lvmteach.classroom import demo_pages
+from lvmteach.classroom.publish import demo_pages
 demo_pages.build = lambda root, out: True
 demo_pages.main()
 """

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from lvmteach.classroom.release import BEGIN, END, ReleaseError, main, release, without_solution
+from lvmteach.classroom.exercises.release import BEGIN, END, ReleaseError, main, release, without_solution
 
 GOOD = f"""\
 # %% [markdown]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lvmteach.classroom import controls, plots, widgets
+from lvmteach.classroom.explorables import controls, widgets
+from lvmteach.classroom.figures import plots
 
 
 class Waves:

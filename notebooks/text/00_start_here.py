@@ -42,7 +42,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.distributions import Bernoulli
 
-from lvmteach.classroom import course, plots
+from lvmteach.classroom.figures import course, plots
 from lvmteach.data import load_images
 from lvmteach.linear_gaussian import fit_ppca, log_likelihood, posterior
 from lvmteach.runtime import report, seeded
@@ -78,7 +78,7 @@ plots.show(fig, alt="Two rows of handwritten digits, dark ink on white.")
 # - **Nothing is claimed that is not computed.** A number in the text is computed in a cell, and an `assert` compares it with an
 #   *oracle*: an exact value that was found another way. If you break something, a cell will tell you.
 # - **Chance is local.** A cell that draws random numbers says `with seeded(3):`. Change the number to see what was luck.
-# - **Exercises** are in `exercises/`, for stages 01 to 08. Fill in a function and run the check below it: it says what is right, or what went wrong and
+# - **Exercises** are in `exercises/`, for stages 01 to 09. Fill in a function and run the check below it: it says what is right, or what went wrong and
 #   why. Until yours passes, the reference stands in, so every later cell runs.
 # - **Long work** shows a progress bar. Interrupt the kernel whenever you have seen enough: what was learnt is kept.
 #
@@ -240,7 +240,7 @@ assert torch.allclose(estimates.var(0, correction=0), formula, rtol=1e-9)
 
 # %% [markdown]
 # Twice the batch: half the variance while the batch is a small part of the data, and less than half when it is not (at $B = N$ none is left). No bias at any size. You will meet this trade again and again: *an estimate that is right on
-# average, and how to make it less noisy*. It is the subject of notebooks 01 and 06.
+# average, and how to make it less noisy*. It is the subject of notebooks 01 and 07.
 
 # %% [markdown]
 # ## Variables nobody has seen
@@ -264,7 +264,7 @@ plots.show(
 # | factor analysis | vector | Gaussian, mean $Wz + \mu$ | closed form | 02 |
 # | mixture | one of $C$ labels | a Gaussian a label | a sum of $C$ terms | 03 |
 # | hidden Markov model | a sequence of labels | by the current label | a sum, by dynamic programming | beyond this course's first part |
-# | deep generative model | vector | parameters from a net | no closed form | 05, 07, 08 |
+# | deep generative model | vector | parameters from a net | no closed form | 06, 08, 09 |
 #
 # ## What they are for
 #

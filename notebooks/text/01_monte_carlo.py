@@ -48,8 +48,9 @@ from torch.distributions import (
 )
 from torch.distributions.transforms import AffineTransform
 
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos.monte_carlo import TAIL, ProposalExplorer
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes.monte_carlo import TAIL, ProposalExplorer
+from lvmteach.classroom.figures import plots
 from lvmteach.integrals import ess, importance, log_mean_exp, monte_carlo, normalise
 from lvmteach.runtime import seeded
 
@@ -582,8 +583,8 @@ plots.show(fig, alt="The gap falls from one half; for many samples it follows a 
 
 # %% [markdown]
 # A lower bound on $\log p(x)$ that needs no formula for $p(x)$, and gets tight in two ways: a better $q$, or more
-# samples. With $K = 1$ it will be called the *evidence lower bound* and train variational autoencoders (notebooks 04,
-# 07); with $K > 1$ it is the *importance weighted* bound (notebook 08). The dashed line is the delta method:
+# samples. With $K = 1$ it will be called the *evidence lower bound* and train variational autoencoders (notebooks 05,
+# 08); with $K > 1$ it is the *importance weighted* bound (notebook 09). The dashed line is the delta method:
 # $\log(I + \text{error}) \approx \log I + \text{error}/I - \text{error}^2 / 2 I^2$.
 #
 # ## p(x) of a latent variable model

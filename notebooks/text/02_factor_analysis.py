@@ -39,8 +39,9 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from torch.distributions import MultivariateNormal
 
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos.linear_gaussian import Geometry
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes.linear_gaussian import Geometry
+from lvmteach.classroom.figures import plots
 from lvmteach.em import em
 from lvmteach.linear_gaussian import (
     LinearGaussian,
@@ -147,7 +148,7 @@ assert torch.allclose(1 / M, 1 - gain @ params.W, rtol=1e-12)
 assert torch.allclose(posterior(point[None], params).mean[0], mean, rtol=1e-12)
 
 # %% [markdown]
-# Every $x$ teaches equally much: the posterior variance is known before any data are seen. (In the deep models of notebook 07 this will no longer hold.)
+# Every $x$ teaches equally much: the posterior variance is known before any data are seen. (In the deep models of notebook 08 this will no longer hold.)
 #
 # Here is the geometry on real data, two measurements of 178 wines, standardised, and a model that has not been fitted yet. Each point is tied to $\mu + w\, \mathbb E[z \mid x]$. **Why do the ties not meet the line at a right
 # angle, as they would in PCA?** And why do the feet crowd towards the middle?

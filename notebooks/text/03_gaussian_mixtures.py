@@ -47,8 +47,9 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from lvmteach import mixtures
-from lvmteach.classroom import plots, widgets
-from lvmteach.classroom.demos import mixtures as demo
+from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.scenes import mixtures as demo
+from lvmteach.classroom.figures import plots
 from lvmteach.em import em, em_steps
 from lvmteach.mixtures import Mixture, Prior, fit_from, fit_mixture, log_joint, log_likelihood, responsibilities, sample
 from lvmteach.runtime import seeded
@@ -365,7 +366,7 @@ print("gap after E:", [f"{g:.0e}" for g in gap[:6:2].abs().tolist()], " after M:
 
 # %% [markdown]
 # This is the picture behind the rest of the course. When the posterior has no closed form, choose $q$ from a family and climb the same
-# bound: variational inference (04). When $q$ is a neural net: wake-sleep (05) and the variational autoencoder (07).
+# bound: variational inference (05). When $q$ is a neural net: wake-sleep (06) and the variational autoencoder (08).
 #
 # ## A likelihood without a maximum
 #
@@ -783,4 +784,4 @@ stepper.live()
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Dempster, Laird and Rubin 1977, where EM got its name; Neal and
 # Hinton 1998, for EM as coordinate ascent; Fraley and Raftery 2007, for the prior.
 #
-# **Next** Here the E step was exact. What can you do when $p(z \mid x)$ has no closed form, and which $q$ should you choose then? Notebook 04.
+# **Next** Here the E step was exact. What can you do when $p(z \mid x)$ has no closed form, and which $q$ should you choose then? Notebook 05.

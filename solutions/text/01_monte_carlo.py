@@ -37,8 +37,8 @@ import torch
 from scipy import integrate, special, stats
 from torch.distributions import Binomial, Normal
 
-from lvmteach.classroom import plots
-from lvmteach.classroom.checks import monte_carlo as check
+from lvmteach.classroom.exercises import monte_carlo as check
+from lvmteach.classroom.figures import plots
 from lvmteach.runtime import seeded
 
 torch.set_default_dtype(torch.float64)
@@ -373,7 +373,7 @@ plots.show(fig, alt="A wide prior and three equally narrow bells under it, one f
 
 # %% [markdown]
 # A proposal for *each* observation: that is the trouble. With a model that has no closed form you would have to fit
-# $N$ of them. Notebook 07 trains one network that maps $x$ to its proposal.
+# $N$ of them. Notebook 08 trains one network that maps $x$ to its proposal.
 #
 # ## Exercise 01.7: find the proposals that break
 #

@@ -43,8 +43,8 @@ from scipy import stats
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 
-from lvmteach.classroom import plots
-from lvmteach.classroom.checks import factor_analysis as check
+from lvmteach.classroom.exercises import factor_analysis as check
+from lvmteach.classroom.figures import plots
 from lvmteach.runtime import seeded
 
 torch.set_default_dtype(torch.float64)

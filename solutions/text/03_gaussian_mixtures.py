@@ -40,8 +40,8 @@ from scipy import special, stats
 from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal
 
-from lvmteach.classroom import plots
-from lvmteach.classroom.checks import gaussian_mixtures as check
+from lvmteach.classroom.exercises import gaussian_mixtures as check
+from lvmteach.classroom.figures import plots
 from lvmteach.runtime import seeded
 
 torch.set_default_dtype(torch.float64)
@@ -540,5 +540,5 @@ plots.show(fig, alt="BIC against the number of components for full, diagonal and
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Fraley and Raftery 2007, for the prior.
 #
-# **The next question** What takes the place of the E step when the posterior has no closed form? Notebook 04 and its
+# **The next question** What takes the place of the E step when the posterior has no closed form? Notebook 05 and its
 # exercises.

@@ -1,0 +1,26 @@
+"""What several exercises of this stage share: cases and wrong answers that more than one of them needs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from lvmteach.classroom.exercises.cases import drawing
+
+
+def _eye(D):
+    return torch.eye(D, dtype=torch.float64)
+
+
+@drawing
+def _log_joints(draw):
+    far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
+    impossible = draw(5, 4) - 3
+    impossible[1, 2] = impossible[3, 0] = -math.inf  # a component of weight zero
+    return [(draw(4, 3) - 2,), (2 * draw(7, 2) - 5,), (draw(5, 1) - 1,), (impossible,), (far,)]
+
+
+def _scatter(x, r, centre):
+    gap = x[:, None] - centre
+    return torch.einsum("nc,ncd,nce->cde", r, gap, gap)

@@ -1,0 +1,20 @@
+"""What several exercises of this stage share: cases and wrong answers that more than one of them needs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from lvmteach.classroom.exercises.cases import drawing
+
+
+@drawing
+def _log_weights(draw):
+    zero = draw(3, 4)
+    zero[1] = -math.inf  # draws outside the support of p
+    one_rules = draw(6, 2)
+    one_rules[2] += 40
+    cases = [draw(3), draw(5, 2), draw(4, 2, 3), draw(1, 3), zero, one_rules]
+    apart = draw(4, 2) + torch.tensor([0.0, -900.0])  # no common maximum serves both columns
+    return [(log_w,) for log_w in [*cases, 800 + 20 * draw(50, 2), -2000 + 20 * draw(7, 3), apart]]

@@ -1,0 +1,1 @@
+"""Figures: the look they share (`plots`) and the course in pictures (`course`)."""

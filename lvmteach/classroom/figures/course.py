@@ -1,0 +1,146 @@
+"""The course in one picture: a panel a stage, each with the question it answers.
+
+python -m lvmteach.classroom.figures.course notebooks/course_map.png     make the picture anew
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+from sklearn.datasets import load_digits
+
+from lvmteach.classroom.figures import plots
+
+GRID = np.linspace(-4, 4, 200)
+
+
+def monte_carlo(ax: Axes) -> None:
+    ax.fill_between(GRID, stats.norm.pdf(GRID, 0.8, 0.7), color=plots.SKY, label="p")
+    ax.plot(GRID, stats.norm.pdf(GRID, 0, 1.3), color=plots.ORANGE, label="q")
+    draws = stats.norm.ppf(np.linspace(0.02, 0.98, 14), 0, 1.3)
+    weights = stats.norm.pdf(draws, 0.8, 0.7) / stats.norm.pdf(draws, 0, 1.3)
+    ax.scatter(draws, np.full(14, -0.09), 8 + 70 * weights, plots.RED, alpha=0.8, clip_on=False)
+
+
+def factor_analysis(ax: Axes) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal(90)
+    x = z[:, None] * [1.6, 0.9] + 0.35 * rng.standard_normal((90, 2))
+    ax.scatter(*x.T, 14, plots.GREY)
+    ax.plot([-4, 4], [-2.25, 2.25], color=plots.BLUE, lw=3)
+    plots.ellipse(ax, [0, 0], [[2.68, 1.44], [1.44, 0.93]], color=plots.RED)
+    ax.set(xlim=(-5, 5), ylim=(-3, 3))
+
+
+def gaussian_mixtures(ax: Axes) -> None:
+    rng = np.random.default_rng(1)
+    centres, colours = [[-2, -0.8], [0.3, 1.2], [2.3, -0.6]], [plots.BLUE, plots.ORANGE, plots.GREEN]
+    for centre, colour in zip(centres, colours, strict=True):
+        ax.scatter(*(centre + 0.55 * rng.standard_normal((35, 2))).T, 14, colour)
+        plots.ellipse(ax, centre, 0.3 * np.eye(2), color=colour)
+    ax.set(xlim=(-4, 4), ylim=(-2.8, 2.8))
+
+
+def variational_inference(ax: Axes) -> None:
+    ax.fill_between(GRID, 0.5 * stats.norm.pdf(GRID, -1.7, 0.6) + 0.5 * stats.norm.pdf(GRID, 1.7, 0.6), color=plots.SKY)
+    ax.plot(GRID, 0.5 * stats.norm.pdf(GRID, 1.7, 0.6), color=plots.RED)
+    ax.plot(GRID, 0.7 * stats.norm.pdf(GRID, 0, 1.8), color=plots.BLUE, ls="--")
+
+
+def wake_sleep(ax: Axes) -> None:
+    rng = np.random.default_rng(5)
+    bars = (rng.random((24, 4, 1)) < 0.4) * np.ones(4)
+    upright = rng.random(24) < 0.5
+    bars[upright] = bars[upright].swapaxes(1, 2)
+    plots.image_grid(ax, 0.15 + 0.85 * bars, (4, 4), cols=6, cmap="Blues")
+
+
+def gradient_estimators(ax: Axes) -> None:
+    for width, colour, style in ((2.0, plots.ORANGE, "--"), (0.5, plots.BLUE, "-")):
+        ax.plot(GRID, stats.norm.pdf(GRID, 0, width), color=colour, ls=style)
+    ax.axvline(0, color=plots.BLACK, lw=1.5, ls=":")
+
+
+def variational_autoencoder(ax: Axes) -> None:
+    plots.image_grid(ax, load_digits().data[:40] / 16, (8, 8), cols=8)
+
+
+def importance_weighted(ax: Axes) -> None:
+    # A Gaussian model whose log weights are N(-v/2, v), v = 2: the gap falls from 1 like (e^v - 1) / 2K.
+    K = np.arange(1, 60)
+    ax.axhline(0, color=plots.BLACK, lw=1.5, ls=":")
+    ax.plot(K, -1 / (1 + 2 * (K - 1) / (np.e**2 - 1)), color=plots.BLUE)
+    ax.set_xscale("log")
+
+
+STAGES = (
+    ("01 Monte Carlo", "How do samples make an integral?", monte_carlo),
+    ("02 Factor analysis", "Which few causes explain many pixels?", factor_analysis),
+    ("03 Gaussian mixtures", "Which group does each point belong to?", gaussian_mixtures),
+    ("05 Variational inference", "What if the posterior has no formula?", variational_inference),
+    ("06 Wake-sleep", "Can a net learn to guess the causes?", wake_sleep),
+    ("07 Gradient estimators", "How do you differentiate an expectation?", gradient_estimators),
+    ("08 Variational autoencoder", "What if both directions are deep?", variational_autoencoder),
+    ("09 Importance weighted", "How close to log p(x) can a bound come?", importance_weighted),
+)
+
+
+def course_map() -> Figure:
+    """Eight panels, two rows, read from left to right."""
+    fig, axes = plots.figure(2, 4, size=(15, 6.6))
+    for ax, (name, question, draw) in zip(axes.flat, STAGES, strict=True):
+        draw(ax)
+        ax.set(xticks=[], yticks=[], xticklabels=[], yticklabels=[])
+        ax.tick_params(which="both", length=0, labelsize=0)
+        ax.spines[:].set_visible(False)
+        ax.set_title(name, weight="bold", fontsize=16)
+        ax.text(0.5, -0.1, question, ha="center", va="top", fontsize=12.5, transform=ax.transAxes)
+    return fig
+
+
+# Circles (shaded: observed) and arrows of each family: name, nodes (label, x, y), edges between node labels.
+FAMILIES = (
+    ("factor analysis", {"z": (0, 1), "x": (0, 0)}, "zx", "z is a vector,\nx an affine map of it"),
+    ("mixture", {"z": (0, 1), "x": (0, 0)}, "zx", "z is a label,\none Gaussian for each"),
+    (
+        "hidden Markov model",
+        {"z₁": (-1, 1), "z₂": (0, 1), "z₃": (1, 1), "x₁": (-1, 0), "x₂": (0, 0), "x₃": (1, 0)},
+        ("z₁z₂", "z₂z₃", "z₁x₁", "z₂x₂", "z₃x₃"),
+        "a label that moves\nfrom step to step",
+    ),
+    (
+        "deep generative model",
+        {"z": (0, 1), "net": (0, 0.5), "x": (0, 0)},
+        ("z net", "net x"),
+        "z is a vector,\nx a neural net of it",
+    ),
+)
+
+
+def families() -> Figure:
+    """Four latent variable models as graphs: white circles are latent, grey ones observed."""
+    fig, axes = plots.figure(1, 4, size=(14, 3.9))
+    for ax, (name, nodes, edges, words) in zip(axes, FAMILIES, strict=True):
+        for edge in [edges] if isinstance(edges, str) else edges:
+            start, end = edge.split() if " " in edge else (edge[: len(edge) // 2], edge[len(edge) // 2 :])
+            arrow = {"arrowstyle": "-|>", "lw": 2, "color": plots.BLACK, "shrinkA": 23, "shrinkB": 23}
+            ax.annotate("", nodes[end], nodes[start], arrowprops=arrow)
+        for label, (x, y) in nodes.items():
+            shape = {"net": "s"}.get(label, "o")
+            face = "#D0D0D0" if label.startswith("x") else "white"
+            ax.scatter(x, y, 1900, face, shape, edgecolors=plots.BLACK, linewidths=2, zorder=3)
+            ax.text(x, y, label, ha="center", va="center", fontsize=15, zorder=4)
+        ax.set(xlim=(-1.6, 1.6), ylim=(-0.9, 1.4))
+        ax.set_axis_off()
+        ax.set_title(name, weight="bold")
+        ax.text(0, -0.42, words, ha="center", va="top", fontsize=13)
+    return fig
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(plots.png(course_map(), dpi=90))

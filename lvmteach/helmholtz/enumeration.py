@@ -1,0 +1,150 @@
+"""What is known exactly: a small Helmholtz machine, by summing over its latent states, and bars, by their generator.
+
+With at most 16 latent bits there are at most 65536 states z: log p(x), the posterior and both divergences are
+sums. The bars come from a generator with known probabilities, whose entropy no model's mean -log p(x) can beat.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from lvmteach.helmholtz.model import Machine, binary, log_bernoulli
+
+MOST_BITS = 16
+AT_ONCE = 2**22  # entries of one table of (copies, images, states): 32 MB in float64
+
+
+class Exact(NamedTuple):
+    """Sums over all latent states, in nats, one for each image: (*S, B)."""
+
+    log_p: Tensor  # log p(x)
+    elbo: Tensor  # E_q[log p(x, z) - log q(z|x)] = log_p - kl_q_p
+    kl_q_p: Tensor  # KL(q(z|x) || p(z|x)): the ELBO's gap
+    kl_p_q: Tensor  # KL(p(z|x) || q(z|x)): what sleep lowers, where x is a dream
+
+
+def exact(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Exact:
+    """log p(x), the ELBO, and both divergences between q(z|x) and the true posterior p(z|x), by enumeration.
+
+    Computed in the machine's dtype; `machine.map(Tensor.double)` for more digits.
+
+    Args:
+        x: binary images, (B, D), the same for every copy, or (*S, B, D).
+
+    Raises:
+        ValueError: more than 16 latent bits; x not binary or not as wide as the machine.
+    """
+    x, z = binary(x, machine), _latent_states(machine)
+    at_once = max(AT_ONCE // (len(z) * max(machine.prior[..., 0].numel(), 1)), 1)
+    parts = [_exact(*_tables(machine, part, z)) for part in x.split(at_once, -2)]
+    return Exact(*(torch.cat(column, -1) for column in zip(*parts, strict=True)))
+
+
+def posterior(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB Z"]:
+    """The true posterior p(z|x) over all Z = 2^L latent states, which `states(L)` lists in the same order.
+
+    A state is (z_1, ..., z_T) in one row. Raises as `exact` does.
+    """
+    return torch.softmax(_tables(machine, binary(x, machine), _latent_states(machine))[0], -1)
+
+
+def recognition(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB Z"]:
+    """q(z|x) over all Z latent states, laid out as `posterior` is. Raises as `exact` does."""
+    return _tables(machine, binary(x, machine), _latent_states(machine))[1].exp()
+
+
+def states(bits: int, *, dtype: torch.dtype = torch.float64) -> Float[Tensor, "Z bits"]:
+    """All 2^bits rows of 0 and 1, counted in binary, the last column fastest.
+
+    Raises:
+        ValueError: more than 16 bits.
+    """
+    if not 0 < bits <= MOST_BITS:
+        raise ValueError(
+            f"enumeration takes 1 to {MOST_BITS} bits ({2**MOST_BITS} states), got {bits}; for a larger machine "
+            "estimate log p(x) from machine.log_weights(x, K) with lvmteach.bounds.iwae"
+        )
+    numbers, place = torch.arange(2**bits)[:, None], torch.arange(bits - 1, -1, -1)
+    return ((numbers >> place) & 1).to(dtype)
+
+
+class Bars(NamedTuple):
+    """Every image that the generator of bars can make, (M, side^2), and its log-probability, (M,)."""
+
+    images: Float[Tensor, "M D"]
+    log_prob: Float[Tensor, " M"]
+
+    @property
+    def entropy(self) -> float:
+        """-E[log p(x)] in nats: the best mean negative log-likelihood any model can have."""
+        return -float(self.expect(self.log_prob))
+
+    def expect(self, f: Float[Tensor, "*S M"]) -> Float[Tensor, "*S"]:
+        """The exact mean over the generator of a value for each image."""
+        return f @ self.log_prob.exp().to(f)
+
+    def sample(self, N: int) -> Float[Tensor, "N D"]:
+        """N independent images."""
+        return self.images[torch.multinomial(self.log_prob.exp(), N, replacement=True)]
+
+
+def bars(side: int = 4, p: float = 0.2, *, dtype: torch.dtype = torch.float64) -> Bars:
+    """Bars on a side x side grid: toss for an orientation, then give each bar in it a place with probability p.
+
+    Blank and full images arise in both orientations, so there are 2^(side + 1) - 2 different ones.
+
+    Raises:
+        ValueError: p outside (0, 1), or a side below 2.
+
+    Source: after Hinton, Dayan, Frey and Neal 1995, who make one orientation likelier than the other.
+    """
+    if side < 2 or not 0 < p < 1:
+        raise ValueError(f"bars need side >= 2 and 0 < p < 1, got side = {side} and p = {p}")
+    on = states(side)
+    lying, standing = on.repeat_interleave(side, -1), on.repeat(1, side)
+    probability = (p**on * (1 - p) ** (1 - on)).prod(-1) / 2
+    images, which = torch.unique(torch.cat([lying, standing]), dim=0, return_inverse=True)
+    both = torch.zeros(len(images), dtype=on.dtype).index_add_(0, which, probability.repeat(2))
+    return Bars(images.to(dtype), both.log().to(dtype))
+
+
+def _latent_states(machine: Machine) -> Tensor:
+    return states(sum(machine.sizes[1:]), dtype=machine.prior.dtype).to(machine.prior.device)
+
+
+def _tables(machine: Machine, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """log p(x, z) and log q(z|x) for every image and every state, (*S, B, Z).
+
+    log Bernoulli(s; sigmoid(a)) = s a + log sigmoid(-a), summed over units: for all pairs of rows, a matrix product.
+    """
+    layers = z.split(machine.sizes[1:], -1)
+    log_p = log_bernoulli(layers[-1], machine.prior.unsqueeze(-2))
+    log_q = torch.zeros_like(log_p)
+    for t, (below, above) in enumerate(pairwise(layers), start=1):
+        log_p = log_p + log_bernoulli(below, machine.generative[t].logits(above))
+        log_q = log_q + log_bernoulli(above, machine.recognition[t].logits(below))
+    # z_1 is the slowest part of z: its states stand 2^(L_2 + ... + L_T) rows apart.
+    z_1 = layers[0][:: 2 ** sum(machine.sizes[2:])]
+    down, up = machine.generative[0].logits(z_1), machine.recognition[0].logits(x)
+    log_px = x @ down.mT + logsigmoid(-down).sum(-1).unsqueeze(-2)
+    log_qz = up @ z_1.mT + logsigmoid(-up).sum(-1).unsqueeze(-1)
+    log_px, log_qz = (table.repeat_interleave(len(z) // len(z_1), -1) for table in (log_px, log_qz))
+    return log_px + log_p.unsqueeze(-2), log_qz + log_q.unsqueeze(-2)
+
+
+def _exact(log_joint: Tensor, log_q: Tensor) -> Exact:
+    log_p = torch.logsumexp(log_joint, -1)
+    log_posterior = log_joint - log_p.unsqueeze(-1)
+    q, gap = log_q.exp(), log_q - log_posterior
+    return Exact(
+        log_p,
+        elbo=(q * (log_joint - log_q)).sum(-1),
+        kl_q_p=(q * gap).sum(-1),
+        kl_p_q=-(log_posterior.exp() * gap).sum(-1),
+    )

@@ -1,0 +1,740 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 Exercises: Variational inference
+#
+# After these exercises you will be able to
+#
+# - compute the KL divergence of two Gaussians, and say which of its directions is dear;
+# - prove $\mathrm{ELBO} \le \log p(x)$, name the gap, and say when it is zero;
+# - write the ELBO of a Gaussian $q$ by hand, and watch it tighten as $q$ improves;
+# - update a factorised $q$ coordinate by coordinate;
+# - run EM for a log-linear model with latent classes, from expected counts and a gradient.
+#
+# **Time** 140 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
+# expectations, derivatives of a logarithm of a sum.
+#
+# | maths | code | shape | meaning |
+# |---|---|---|---|
+# | $m, s$ | `m`, `s` | $B \times L$ | mean and standard deviation of $q(z \mid x)$ |
+# | $\log p(x, z)$ | `log_p_xz` | $N \times C$ | log joint, a row a datum, a column a state of $z$, nats |
+# | $q(z)$ | `q` | $N \times C$ | a distribution in each row |
+# | $W, \sigma$ | `W`, `noise` | $D \times L$, number | linear decoder, standard deviation of its noise |
+# | $\mu, \Sigma$ | `mu`, `cov` | $D$, $D \times D$ | mean and covariance of a target Gaussian |
+# | $f(x), w_c$ | `features`, `w` | $M \times F$, $C \times F$ | features of all $M$ outcomes, weights of each class |
+#
+# **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
+# function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
+# shows what yours will show. Logarithms are natural; tensors are float64.
+
+# %%
+import math
+
+import numpy as np
+import torch
+from scipy import integrate, stats
+from sklearn.datasets import load_digits
+
+from lvmteach.classroom.exercises import variational_inference as check
+from lvmteach.classroom.figures import plots
+from lvmteach.runtime import seeded
+
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## Exercise 05.1: the KL of two Gaussians
+#
+# *10 minutes, difficulty 1 of 3, from notebook 05 "A distance that is none"*
+#
+# $q$ and $p$ are Gaussians in $D$ dimensions, both with independent coordinates. Derive
+# $\mathrm{KL}(q \Vert p) = \mathbb E_q[\log q - \log p]$, and return it for a batch of $q$ and one $p$.
+#
+# - `m_q`, `s_q` $(B, D)$: mean and standard deviation of each $q$; `m_p`, `s_p` $(D)$: those of $p$.
+# - Result: $(B)$, in nats.
+#
+# <details><summary>Hint 1</summary>
+#
+# Start with $D = 1$. Both log densities are quadratic; of $z$ you need $\mathbb E_q[(z - m_q)^2]$ and
+# $\mathbb E_q[(z - m_p)^2]$ only.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\mathbb E_q[(z - m_p)^2] = s_q^2 + (m_q - m_p)^2$. And what does the KL of a product of densities consist of?
+# </details>
+
+
+# %%
+def gaussian_kl(m_q, s_q, m_p, s_p):
+    """KL(q || p) of Gaussians with independent coordinates, (B,), nats; m_q, s_q (B, D), m_p, s_p (D,)."""
+    ### BEGIN SOLUTION
+    # E_q[log q] = -log s_q - 1/2 and E_q[log p] = -log s_p - E_q[(z - m_p)^2] / (2 s_p^2); the 2 pi cancel.
+    from_p = s_q**2 + (m_q - m_p) ** 2
+    one_coordinate = torch.log(s_p) - torch.log(s_q) + from_p / (2 * s_p**2) - 0.5
+    # Independent coordinates: the logarithms add, and so do the KLs.
+    return one_coordinate.sum(dim=-1)
+    ### END SOLUTION
+
+
+# %%
+gaussian_kl = check.gaussian_kl(gaussian_kl)
+
+# %% [markdown]
+# ## Exercise 05.2: which is dearest?
+#
+# *5 minutes, difficulty 1 of 3, from notebook 05 "A distance that is none"*
+#
+# Predict, then run. $p = \mathcal N(0, 1)$. Which $q$ has the largest $\mathrm{KL}(q \Vert p)$?
+#
+# - **a** $\mathcal N(0, 0.1^2)$, ten times too narrow
+# - **b** $\mathcal N(0, 10^2)$, ten times too wide
+# - **c** $\mathcal N(3, 1)$, three scales beside it
+# - **d** **a** and **b** alike: both scales are wrong by the factor ten
+#
+# Write the letter in quotes, in place of the dots.
+#
+# <details><summary>Hint 1</summary>
+#
+# Draw from $q$. How surprised is somebody who expects $p$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Look at the terms of your formula: which one of them grows like a square?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# Too wide costs (s^2 - 1)/2 - log s = 47.2 nats; too narrow log 10 - 0.495 = 1.81; the shift 9/2.
+answer = "b"
+### END SOLUTION
+
+# %%
+check.widest_loses(answer)
+
+# %%
+s = torch.logspace(-1.2, 1.2, 97)[:, None]
+zero, one = torch.zeros(1), torch.ones(1)
+forward = torch.cat([gaussian_kl(zero[None], one[None], zero, wide) for wide in s])  # KL(p || q)
+reverse = gaussian_kl(0 * s, s, zero, one)
+fig, ax = plots.figure()
+ax.loglog(s, reverse, color=plots.RED, label="KL(q || p)")
+ax.loglog(s, forward, "--", color=plots.BLUE, label="KL(p || q)")
+ax.set(xlabel="standard deviation s of q", ylabel="nats", ylim=(1e-3, 2e2), title="p = N(0, 1), q = N(0, s²)")
+ax.legend(loc="lower right")
+plots.show(fig, alt="Both KLs are zero at s = 1. For wide q the reverse KL is larger, for narrow q the forward one.")
+
+# %% [markdown]
+# The oracle integrates $q \log (q / p)$ by quadrature.
+
+
+# %%
+def surprise(z, s):
+    return stats.norm.pdf(z, 0, s) * (stats.norm.logpdf(z, 0, s) - stats.norm.logpdf(z))
+
+
+for width, ours in ((s[i].item(), reverse[i].item()) for i in (8, 48, 88)):
+    truth, _ = integrate.quad(surprise, -10 * width, 10 * width, args=(width,))
+    print(f"s = {width:7.4f}: KL(q || p) = {ours:7.4f} nats, by quadrature {truth:7.4f}")
+    assert abs(ours - truth) < 1e-6  # the tolerance of quad is 1.5e-8
+
+# %% [markdown]
+# ## Exercise 05.3: the bound
+#
+# *10 minutes, difficulty 2 of 3, from notebook 05 "log p(x) = ELBO + KL"*
+#
+# Now $z$ is one of $C$ states, so every expectation is a sum. Return
+# $\mathrm{ELBO} = \mathbb E_q[\log p(x, z) - \log q(z)]$ for each datum.
+#
+# - `log_p_xz` $(N, C)$: the log joint, nats, from $-2000$ to $900$, and $-\infty$ for an impossible state.
+# - `q` $(N, C)$: a distribution in each row. It may be zero somewhere; such a state contributes nothing, even if it is
+#   impossible.
+# - Result: $(N)$, nats; $-\infty$ where $q$ believes in an impossible state.
+#
+# <details><summary>Hint 1</summary>
+#
+# An expectation under $q$ is a sum weighted by $q$. What is the limit of $a \log a$ for $a \to 0$, and what does
+# floating point make of it?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `torch.where(condition, a, b)` chooses entry by entry. Choose *after* the product as well: zero times infinity is NaN.
+# </details>
+
+
+# %%
+def elbo(log_p_xz, q):
+    """E_q[log p(x, z) - log q(z)] for each datum, (N,), nats; log_p_xz and q are (N, C)."""
+    ### BEGIN SOLUTION
+    # Where q is zero both logarithms may be infinite; the product is zero all the same.
+    log_weight = log_p_xz - torch.log(q)
+    terms = torch.where(q > 0, q * log_weight, 0.0)
+    return terms.sum(dim=1)
+    ### END SOLUTION
+
+
+# %%
+elbo = check.elbo(elbo)
+
+# %% [markdown]
+# One $x$, three states. **Before you run the cell:** which of these four $q$ will have the highest bound, which the
+# lowest?
+
+# %%
+prior, likelihood = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.02, 0.1, 0.3])
+log_joint = (prior * likelihood).log()[None]
+choices = {"prior": prior, "uniform": torch.ones(3) / 3, "best state": torch.tensor([0.0, 0, 1])}
+choices["posterior"] = prior * likelihood / (prior @ likelihood)
+bounds = {name: elbo(log_joint, q[None]).item() for name, q in choices.items()}
+for name, bound in bounds.items():
+    print(f"q = {name:>10}: ELBO {bound:7.4f} nats, log p(x) {math.log(prior @ likelihood):7.4f}")
+assert abs(bounds["best state"] - math.log(0.2 * 0.3)) < 1e-12  # a spike has no entropy
+assert abs(bounds["prior"] - sum(a * math.log(b) for a, b in zip(prior, likelihood, strict=True))) < 1e-12
+
+# %% [markdown]
+# ## Exercise 05.4: its gap
+#
+# *15 minutes, difficulty 2 of 3, from notebook 05 "log p(x) = ELBO + KL"*
+#
+# On paper: show that $\log p(x) - \mathrm{ELBO} = \mathrm{KL}(q \Vert p(z \mid x))$. Then show, by $\log a \le a - 1$, that
+# this is never negative. So the ELBO is a bound. In code: return the right-hand side.
+#
+# - `log_p_xz`, `q` $(N, C)$ as before. In each row at least one state is possible.
+# - Result: $(N)$, nats, never negative but for rounding; $\infty$ where $q$ believes in an impossible state.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write $\log p(x, z) = \log p(z \mid x) + \log p(x)$ into the ELBO. Which of the two depends on $z$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For the inequality: $-\mathrm{KL} = \mathbb E_q[\log a]$ with $a = p(z \mid x) / q(z)$. For the code: the posterior is the
+# joint, normalised along a row, and one function of PyTorch does that for logarithms.
+# </details>
+
+
+# %%
+def gap(log_p_xz, q):
+    """KL(q || p(z|x)) for each datum, (N,), nats; log_p_xz and q are (N, C)."""
+    ### BEGIN SOLUTION
+    # ELBO = E_q[log p(z|x) + log p(x) - log q] = log p(x) - KL: log p(x) does not depend on z and leaves the average.
+    # -KL = E_q[log a] <= E_q[a - 1] = (sum of p(z|x) where q > 0) - 1 <= 0.
+    log_posterior = torch.log_softmax(log_p_xz, dim=1)
+    return torch.where(q > 0, q * (torch.log(q) - log_posterior), 0.0).sum(dim=1)
+    ### END SOLUTION
+
+
+# %%
+gap = check.gap(gap)
+
+# %% [markdown]
+# The numeric check of your proof: a thousand random $q$ and joints. One of them could refute it.
+
+# %%
+with seeded(41):
+    many_joints, many_q = 3 * torch.randn(1000, 4) - 2, torch.softmax(2 * torch.randn(1000, 4), 1)
+log_p_x = np.log(np.exp(many_joints.numpy()).sum(1))  # oracle: add up the joint
+error = (elbo(many_joints, many_q) + gap(many_joints, many_q) - torch.tensor(log_p_x)).abs().max()
+print(f"largest |ELBO + KL - log p(x)|: {error:.0e}, smallest gap {gap(many_joints, many_q).min():.4f} nats")
+assert error < 1e-12  # rounding
+assert gap(many_joints, many_q).min() > 0
+
+# %% [markdown]
+# Now let $q$ improve. Move it from the prior towards the posterior, and on beyond: $q_t \propto p(z)\, p(x \mid z)^t$.
+# **Before you look:** at which $t$ does the bound touch, and what happens after?
+
+# %%
+t = torch.linspace(-0.5, 3, 141)
+q_t = torch.softmax(prior.log() + t[:, None] * likelihood.log(), 1)
+bound, missing = elbo(log_joint.expand(141, 3), q_t), gap(log_joint.expand(141, 3), q_t)
+fig, ax = plots.figure()
+ax.axhline(math.log(0.1), ls="--", color=plots.BLACK, label="log p(x)")
+ax.fill_between(t, bound, bound + missing, color=plots.RED, alpha=0.3, label="gap, KL(q || p(z|x))")
+ax.plot(t, bound, color=plots.GREEN, label="ELBO")
+ax.set(xlabel="t (0: prior, 1: posterior)", ylabel="nats", ylim=(-3.7, -2.1))
+ax.legend(loc="lower right")
+plots.show(fig, alt="The ELBO climbs to log p(x), touches it at t = 1, and falls again; the gap fills the rest.")
+assert abs(t[bound.argmax()] - 1) < 1e-12
+assert (bound[t <= 1].diff() > 0).all()
+assert (bound[t >= 1].diff() < 0).all()
+
+# %% [markdown]
+# ## Exercise 05.5: when is it equal?
+#
+# *5 minutes, difficulty 1 of 3, from notebook 05 "log p(x) = ELBO + KL"*
+#
+# For which $q$ is the ELBO *equal* to $\log p(x)$, whatever the model?
+#
+# - **a** $q(z) = p(z)$, the prior
+# - **b** $q(z) = p(z \mid x)$, the posterior, and no other
+# - **c** all of $q$'s mass on the most probable $z$
+# - **d** for none: Jensen's inequality is strict
+#
+# <details><summary>Hint 1</summary>
+#
+# For which $a$ does $\log a = a - 1$ hold?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Then follow your proof backwards: $a$ must have this value wherever $q > 0$. What of the states that $q$ leaves out?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# log a = a - 1 for a = 1 alone, so q = p(z|x) wherever q > 0; and q leaves nothing out, or the sum of a q is below 1.
+answer = "b"
+### END SOLUTION
+
+# %%
+check.when_tight(answer)
+
+# %% [markdown]
+# ## Exercise 05.6: the bound of a linear decoder
+#
+# *20 minutes, difficulty 3 of 3, from notebook 05 "One bound, three readings"*
+#
+# Now $z$ is continuous: $z \sim \mathcal N(0, I_L)$, $x \mid z \sim \mathcal N(W z, \sigma^2 I_D)$, and
+# $q(z \mid x) = \mathcal N(m, \mathrm{diag}(s^2))$. Derive the ELBO in closed form. With another decoder this becomes the
+# variational autoencoder; here no sampling is needed.
+#
+# - `x` $(B, D)$; `W` $(D, L)$; `noise` $\sigma$, a number, the standard deviation; `m`, `s` $(B, L)$.
+# - Result: $(B)$, nats, with all constants.
+#
+# <details><summary>Hint 1</summary>
+#
+# Take the first reading: $\mathbb E_q[\log p(x \mid z)] - \mathrm{KL}(q \Vert p(z))$. The KL you have already.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\mathbb E_q \lVert x - W z \rVert^2 = \lVert x - W m \rVert^2 + \sum_d \mathrm{Var}_q[(W z)_d]$. Coordinates of $z$ are
+# independent under $q$: what is the variance of $\sum_l W_{dl} z_l$?
+# </details>
+
+
+# %%
+def gaussian_elbo(x, W, noise, m, s):
+    """ELBO of q = N(m, diag(s^2)) for x = W z + noise, (B,), nats; x (B, D), W (D, L), m and s (B, L)."""
+    ### BEGIN SOLUTION
+    # The variance of a sum of independent terms: sum over l of W_dl^2 s_l^2, for each d.
+    variance = s**2 @ (W**2).T
+    squares = (x - m @ W.T) ** 2 + variance
+    log_lik = -squares / (2 * noise**2) - math.log(noise) - 0.5 * math.log(2 * math.pi)
+    L = W.shape[1]
+    pull = gaussian_kl(m, s, torch.zeros(L, dtype=W.dtype), torch.ones(L, dtype=W.dtype))
+    # Given z the coordinates of x are independent: sum over d. The KL is summed already.
+    return log_lik.sum(dim=1) - pull
+    ### END SOLUTION
+
+
+# %%
+gaussian_elbo = check.gaussian_elbo(gaussian_elbo)
+
+# %% [markdown]
+# The posterior is Gaussian with precision $A = I + W^\top W / \sigma^2$. If the columns of $W$ are orthogonal, $A$ is
+# diagonal, and our $q$ can be the posterior. **What must the ELBO be then?**
+
+# %%
+NOISE = 0.6
+W_orthogonal = torch.tensor([[1.0, 0.6], [1.0, -0.6], [0.5, 0.0], [-0.5, 0.0]])
+with seeded(42):
+    x = torch.randn(5, 2) @ W_orthogonal.T + NOISE * torch.randn(5, 4)
+A = torch.eye(2) + W_orthogonal.T @ W_orthogonal / NOISE**2
+m, s = x @ W_orthogonal / NOISE**2 / A.diagonal(), A.diagonal().rsqrt().expand(5, 2)
+ours = gaussian_elbo(x, W_orthogonal, NOISE, m, s)
+covariance = W_orthogonal @ W_orthogonal.T + NOISE**2 * torch.eye(4)
+log_p_x = stats.multivariate_normal(np.zeros(4), covariance.numpy()).logpdf(x.numpy())  # oracle: x is Gaussian as well
+for name, values in (("ELBO", ours.tolist()), ("log p(x)", log_p_x)):
+    print(f"{name:>8}", *(f"{value:9.4f}" for value in values))
+assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
+
+# %% [markdown]
+# ## Exercise 05.7: tighten it
+#
+# *15 minutes, difficulty 2 of 3, from notebook 05 "The same by gradient"*
+#
+# Usually nobody hands you the best $q$: climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent on
+# the ELBO of each datum, in $m$ and in $\log s$ at once,
+# $\gamma \leftarrow \gamma + \texttt{rate} \cdot \nabla_\gamma \mathrm{ELBO}$. Return the bounds on the way.
+#
+# - `x` $(B, D)$, `W`, `noise` as before; `m`, `log_s` $(B, L)$; `rate`, a number; `steps`, an integer, perhaps zero.
+# - Result: $(\texttt{steps} + 1, B)$, nats: the first row at the start, the last after the last step. By hand or by
+#   autograd, as you like; leave the arguments as they are.
+#
+# <details><summary>Hint 1</summary>
+#
+# Each datum has parameters of its own. Of which number of the whole batch is the gradient right for each of them: the
+# sum of the bounds, or their mean?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# By autograd: `torch.autograd.grad(number, (m, log_s))` with tensors that came through `.detach().requires_grad_()`, anew
+# in each step. By hand: the derivative for $\log s$ is $s$ times that for $s$.
+# </details>
+
+
+# %%
+def climb(x, W, noise, m, log_s, rate, steps):
+    """ELBO before and after each step of gradient ascent, (steps + 1, B); x (B, D), m and log_s (B, L)."""
+    ### BEGIN SOLUTION
+    bounds = []
+    for step in range(steps + 1):
+        m, log_s = m.detach().requires_grad_(), log_s.detach().requires_grad_()
+        bound = gaussian_elbo(x, W, noise, m, log_s.exp())
+        bounds.append(bound.detach())
+        if step < steps:
+            # A datum's parameters occur in its own bound only, so the sum's gradient is each one's own.
+            for_m, for_log_s = torch.autograd.grad(bound.sum(), (m, log_s))
+            m, log_s = m + rate * for_m, log_s + rate * for_log_s
+    return torch.stack(bounds)
+    ### END SOLUTION
+
+
+# %%
+climb = check.climb(climb)
+
+# %% [markdown]
+# Climb twice: with the orthogonal $W$, and with one whose columns point almost the same way. **Will both bounds reach
+# $\log p(x)$?** The answer is known in closed form: what stays open is
+# $\frac12 \big( \sum_l \log A_{ll} - \log\det A \big)$.
+
+# %%
+W_similar = torch.tensor([[1.0, 0.9], [1.0, 0.7], [0.5, 0.6], [-0.5, -0.2]])
+fig, ax = plots.figure()
+ax.axhline(0, ls=":", color=plots.BLACK, label="log p(x)")
+for W, name, style in ((W_orthogonal, "orthogonal columns", "-"), (W_similar, "similar columns", "--")):
+    trace = climb(x, W, NOISE, torch.zeros(5, 2), torch.zeros(5, 2), 0.05, 400)
+    A = torch.eye(2) + W.T @ W / NOISE**2
+    log_p_x = torch.tensor(stats.multivariate_normal(np.zeros(4), W @ W.T + NOISE**2 * torch.eye(4)).logpdf(x))
+    stays = (A.diagonal().log().sum() - torch.logdet(A)) / 2
+    print(f"{name}: gap at the end {(log_p_x - trace[-1]).mean():.6f}, in closed form {stays:.6f} nats")
+    assert torch.allclose(log_p_x - trace[-1], stays.expand(5), atol=1e-6)  # what 400 steps leave
+    assert (trace.diff(dim=0) > -1e-10).all()  # no step falls, but for rounding
+    ax.plot((trace[:41] - log_p_x).mean(1), style, label=f"ELBO, {name}")
+ax.set(xlabel="gradient step", ylabel="ELBO - log p(x), nats", ylim=(-4, 0.3), title="mean of five data")
+ax.legend(loc="lower right")
+plots.show(fig, alt="Two bounds climb. One reaches log p(x); the other levels off below it.")
+
+# %% [markdown]
+# ## Exercise 05.8: mean field, one sweep
+#
+# *20 minutes, difficulty 2 of 3, from notebook 05 "Mean field: each factor in turn"*
+#
+# The target is a correlated Gaussian, $p(z) = \mathcal N(\mu, \Sigma)$ with precision $A = \Sigma^{-1}$, and
+# $q(z) = \prod_d q_d(z_d)$. With all other factors fixed, the best one is
+# $\log q_d^*(z_d) = \mathbb E_{q_{-d}}[\log p(z)] + \text{const}$. Derive it: it is a Gaussian. Then write one sweep of
+# coordinate ascent, from the first coordinate to the last.
+#
+# - `mean` $(D)$: the means of the factors before the sweep; `mu` $(D)$, `cov` $(D, D)$: the target.
+# - Result: the pair `(means, variances)` of the factors after the sweep, each $(D)$.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write $\log p(z)$ as a quadratic, and keep only the terms with $z_d$: one with $z_d^2$, and some with $z_d z_e$. In the
+# expectation $z_e$ becomes its mean.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Complete the square. The factor in front of $z_d^2$ gives the variance. Each mean that you update is used by the
+# coordinates after it: loop over `d`, on a copy of `mean`.
+# </details>
+
+
+# %%
+def cavi_sweep(mean, mu, cov):
+    """(means, variances) of a factorised Gaussian after one sweep, each (D,); mean, mu (D,), cov (D, D)."""
+    ### BEGIN SOLUTION
+    # log p = -1/2 sum_de A_de (z_d - mu_d)(z_e - mu_e). What contains z_d, averaged over the others:
+    # -1/2 A_dd (z_d - mu_d)^2 - (z_d - mu_d) sum over e != d of A_de (m_e - mu_e).
+    A = torch.linalg.inv(cov)
+    moved = mean.clone()
+    for d in range(len(mean)):
+        away = moved - mu
+        away[d] = 0.0  # the others only
+        moved[d] = mu[d] - A[d] @ away / A[d, d]
+    return moved, 1 / torch.diagonal(A)
+    ### END SOLUTION
+
+
+# %%
+cavi_sweep = check.cavi_sweep(cavi_sweep)
+
+# %% [markdown]
+# The target picture: the means walk to the centre at right angles, and $q$ stays too narrow in either
+# coordinate.
+
+# %%
+mu, deviations = torch.tensor([0.5, 1.0]), torch.tensor([1.5, 0.9])
+cov = torch.outer(deviations, deviations) * torch.tensor([[1, 0.9], [0.9, 1]])
+path, mean = [torch.tensor([-3.0, 2.5])], torch.tensor([-3.0, 2.5])
+for _ in range(20):
+    after, var = cavi_sweep(mean, mu, cov)
+    path += [torch.stack([after[0], mean[1]]), after]  # the first coordinate moves, then the second
+    mean = after
+fig, ax = plots.figure(size=(7, 4.6))
+plots.ellipse(ax, mu, cov, color=plots.BLUE, label="p, correlation 0.9")
+plots.ellipse(ax, mean, var.diag(), color=plots.RED, ls="--", label="q after 20 sweeps")
+ax.plot(*torch.stack(path).T, "o-", color=plots.ORANGE, ms=4, lw=1.5, label="mean of q")
+ax.set(xlabel="z₁", ylabel="z₂", xlim=(-4, 6), ylim=(-2, 4), aspect="equal", title="two deviations")
+ax.legend(loc="lower right", fontsize=11)
+plots.show(
+    fig, alt="A slanted ellipse, a smaller upright one about its centre, and a staircase of means into the centre."
+)
+assert torch.allclose(var, deviations**2 * (1 - 0.9**2), rtol=1e-12)  # what is left of one given the other
+assert torch.allclose(mean - mu, 0.9**38 * (path[2] - mu), atol=1e-12)  # after the first, each leaves rho^2
+
+# %% [markdown]
+# ## Exercise 05.9: closer together
+#
+# *5 minutes, difficulty 2 of 3, from notebook 05 "Mean field: each factor in turn"*
+#
+# Predict, then run. Two coordinates of variance 1; their correlation rises from 0.9 to 0.99. What becomes of the variances
+# of $q$, and of the number of sweeps until the means are right to a millionth?
+#
+# - **a** The variance stays, and so does the number of sweeps.
+# - **b** The variance falls to about a tenth, the number of sweeps stays.
+# - **c** The variance falls to about a tenth, it takes about ten times as many sweeps.
+# - **d** The variance grows: $q$ has to reach the ends of a longer ellipse.
+#
+# <details><summary>Hint 1</summary>
+#
+# Invert the covariance by hand.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# How far from $\mu_1$ is the new mean of $z_1$, if that of $z_2$ is off by one? And then the new mean of $z_2$?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# A_dd = 1 / (1 - rho^2): the variance falls from 0.19 to 0.0199. Each update multiplies the error by rho.
+answer = "c"
+### END SOLUTION
+
+# %%
+check.closer_together(answer)
+
+# %%
+for rho in (0.9, 0.99):
+    mean, sweeps, cov = torch.tensor([-1.0, 1.0]), 0, torch.tensor([[1, rho], [rho, 1]])
+    while mean.abs().max() > 1e-6:
+        mean, var = cavi_sweep(mean, torch.zeros(2), cov)
+        sweeps += 1
+    print(f"rho = {rho}: variance {var[0]:.4f} instead of 1, {sweeps} sweeps")
+    updates = math.log(1e-6) / math.log(rho)  # each leaves rho of the error; the larger one has had 2 n - 1
+    assert sweeps == math.ceil((updates + 1) / 2)
+
+# %% [markdown]
+# ## Exercise 05.10: expected counts
+#
+# *15 minutes, difficulty 2 of 3, from notebook 05 "A log-linear model with latent classes"*
+#
+# All $M$ outcomes $x$ can be listed, each with its features $f(x)$, and it is known how often each was seen. The model:
+# $p(z = c) = \pi_c$ and $p(x \mid z = c) = e^{w_c \cdot f(x)} / \sum_{x'} e^{w_c \cdot f(x')}$, the sum over all outcomes. Write
+# its E step: with $q_{nc} = p(z = c \mid x_n)$, return
+#
+# $$\bar\pi_c = \frac1N \sum_n q_{nc}, \qquad \bar f_c = \frac1N \sum_n q_{nc}\, f(x_n).$$
+#
+# - `log_pi` $(C)$; `w` $(C, F)$; `features` $(M, F)$, a row an outcome; `counts` $(M)$, how often each was seen; $N$ is
+#   their sum. Scores $w_c \cdot f$ may be in the hundreds.
+# - Result: the pair `(classes, totals)`, $(C)$ and $(C, F)$, per datum.
+#
+# <details><summary>Hint 1</summary>
+#
+# The scores are $(M, C)$. Two normalisations follow one another: one over outcomes, for $p(x \mid c)$, one over classes,
+# for the posterior. Which axis is which?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Two data with the same outcome have the same posterior. So sum over outcomes, each weighted by its share of the data.
+# </details>
+
+
+# %%
+def expected_counts(log_pi, w, features, counts):
+    """(classes (C,), totals (C, F)) per datum; log_pi (C,), w (C, F), features (M, F), counts (M,)."""
+    ### BEGIN SOLUTION
+    # Each class is a distribution over outcomes: it normalises down its column.
+    log_x_given_z = torch.log_softmax(features @ w.T, dim=0)
+    # Bayes' rule along each row.
+    q = torch.softmax(log_x_given_z + log_pi, dim=1)
+    weighted = q * counts[:, None] / counts.sum()
+    return weighted.sum(dim=0), torch.einsum("mc,mf->cf", weighted, features)
+    ### END SOLUTION
+
+
+# %%
+expected_counts = check.expected_counts(expected_counts)
+
+# %% [markdown]
+# Data: the middle of each 8 x 8 digit as six blocks, dark or light: 64 outcomes. Features: the six blocks, and for each
+# of the three rows whether both of its blocks are dark. **Sum the expected features over the classes: what do you get?**
+
+# %%
+images = load_digits().images[:, 1:7, 2:6]
+blocks = images.reshape(-1, 3, 2, 2, 2).mean((2, 4)).reshape(-1, 6)
+dark = torch.tensor(blocks > np.median(blocks, 0))
+outcome = (dark.long() * 2 ** torch.arange(5, -1, -1)).sum(1)
+counts = torch.bincount(outcome, minlength=64).double()
+bits = (torch.arange(64)[:, None] >> torch.arange(5, -1, -1) & 1).double()
+features = torch.cat([bits, bits[:, ::2] * bits[:, 1::2]], 1)
+with seeded(43):
+    start = torch.full((3,), -math.log(3)), 0.5 * torch.randn(3, 9)
+classes, totals = expected_counts(*start, features, counts)
+pairs = np.concatenate([dark, dark[:, ::2] & dark[:, 1::2]], 1).mean(0)  # oracle: from the images, without classes
+print("over all classes", *(f"{value:.4f}" for value in totals.sum(0)), " of the images", f"{pairs[0]:.4f} ...")
+assert np.allclose(totals.sum(0), pairs, atol=1e-12)  # rounding
+assert abs(classes.sum() - 1) < 1e-12
+
+# %% [markdown]
+# ## Exercise 05.11: the gradient for the weights
+#
+# *15 minutes, difficulty 2 of 3, from notebook 05 "A log-linear model with latent classes"*
+#
+# The M step has no closed form for $w$, but a gradient. With the expected counts held fixed, differentiate
+#
+# $$\frac1N \sum_n \sum_c q_{nc} \log p(x_n, z_n = c)$$
+#
+# for each $w_c$. What you find is the difference of two averages of features; say in words which.
+#
+# - `classes` $(C)$, `totals` $(C, F)$: the expected counts per datum, from the E step.
+# - `w` $(C, F)$, `features` $(M, F)$, with scores in the hundreds.
+# - Result: $(C, F)$. By hand, without autograd.
+#
+# <details><summary>Hint 1</summary>
+#
+# $\log p(x \mid c) = w_c \cdot f(x) - \log Z_c$. In the sum over $n$ the first part is $w_c \cdot \bar f_c$. With which factor does
+# $\log Z_c$ occur?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\nabla \log Z_c = \nabla Z_c / Z_c = \sum_x p(x \mid c)\, f(x)$: the features that the model expects.
+# </details>
+
+
+# %%
+def weight_gradient(classes, totals, w, features):
+    """Gradient for w of the expected log joint per datum, (C, F); classes (C,), totals (C, F), features (M, F)."""
+    ### BEGIN SOLUTION
+    # Sum over n of q_nc (w_c f(x_n) - log Z_c) / N = w_c totals_c - classes_c log Z_c.
+    p = torch.softmax(features @ w.T, dim=0)
+    under_model = torch.einsum("mc,mf->cf", p, features)
+    # Seen minus expected; both per datum, so the model's count as often as the class occurs.
+    return totals - classes[:, None] * under_model
+    ### END SOLUTION
+
+
+# %%
+weight_gradient = check.weight_gradient(weight_gradient)
+
+# %% [markdown]
+# Where the expected counts were just taken, this is also the gradient of $\log p(x)$ itself: bound and evidence touch
+# there. The oracle lists all outcomes and classes, and leaves the rest to autograd.
+
+
+# %%
+def log_lik(log_pi, w):
+    """Log-likelihood in nats a digit, outcome by outcome and class by class."""
+    p_x = 0
+    for c in range(len(w)):
+        weight = (features @ w[c]).exp()
+        p_x = p_x + log_pi[c].exp() * weight / weight.sum()
+    return counts @ p_x.log() / counts.sum()
+
+
+slope = weight_gradient(classes, totals, start[1], features)
+truth = torch.func.grad(log_lik, argnums=1)(*start)
+print(f"largest slope {truth.abs().max():.4f}, largest difference {(slope - truth).abs().max():.0e}")
+assert torch.allclose(slope, truth, atol=1e-12)  # rounding
+
+# %% [markdown]
+# Your two functions are EM. The M step takes five gradient steps: any rise will do. (No two feature vectors are further
+# apart than 3, so the curvature is at most $1.5^2$ and a step of $1 / 1.5^2$ cannot overshoot.)
+
+# %%
+log_pi, w = start
+curve = [log_lik(log_pi, w)]
+for _ in range(300):
+    classes, totals = expected_counts(log_pi, w, features, counts)
+    log_pi = classes.log()
+    for _ in range(5):
+        w = w + weight_gradient(classes, totals, w, features) / 1.5**2
+    curve.append(log_lik(log_pi, w))
+curve = torch.stack(curve)
+shares = counts[counts > 0] / counts.sum()
+ceiling = (shares * shares.log()).sum()  # no model can beat the shares themselves
+fig, ax = plots.figure()
+ax.plot(curve, color=plots.BLUE, label="three classes, nine features")
+ax.axhline(ceiling, ls="--", color=plots.BLACK, label="the shares themselves")
+ax.set(xscale="symlog", xlim=(0, 300), xlabel="EM step", ylabel="log p(x), nats a digit", title="no step falls")
+ax.legend(loc="lower right")
+plots.show(fig, alt="The log-likelihood rises over EM steps without ever falling, and stays below a dashed ceiling.")
+assert (curve.diff() > -1e-12).all()  # no step falls, but for rounding
+assert curve[-1] < ceiling
+
+# %% [markdown]
+# ## Exercise 05.12: which gap?
+#
+# *5 minutes, difficulty 1 of 3, from notebook 05 "Amortised inference: one net instead of N fits"*
+#
+# The inference network of the notebook gets ten times as many units, and is trained until nothing moves. Which gap can
+# shrink?
+#
+# - **a** the approximation gap alone
+# - **b** the amortisation gap alone
+# - **c** both
+# - **d** neither: $\log p(x)$ would have to change
+#
+# <details><summary>Hint 1</summary>
+#
+# What does the network return for a given $x$, however large it is?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Look at the definition of the approximation gap. Does the network occur in it?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# It returns a Gaussian. At best that is the best Gaussian for this x; the rest is the family's fault.
+answer = "b"
+### END SOLUTION
+
+# %%
+check.which_gap(answer)
+
+# %% [markdown]
+# ## An open problem
+#
+# No check here, and no single answer. Give $q$ a second Gaussian, $q = \frac12 q_1 + \frac12 q_2$. Its entropy has no
+# closed form. Find a lower bound on it that has one, so that the whole stays a bound on $\log p(x)$. Fit it to the
+# S-shaped curve of notebook 05: how much of the approximation gap is closed, and where? When is your bound on the entropy
+# itself the larger loss?
+
+# %%
+# Your experiments.
+
+# %% [markdown]
+# ## Summary
+#
+# - The KL of Gaussians is a logarithm and two squares, measured in the second one's scale; too wide is dearer than too
+#   narrow.
+# - $\log p(x) = \mathrm{ELBO} + \mathrm{KL}(q \Vert p(z \mid x))$: the bound tightens as $q$ nears the posterior, and touches there
+#   only.
+# - A factorised $q$ stops at a gap that its family cannot close; its variances are those of one coordinate when the others
+#   are known.
+# - Coordinate ascent uses each update at once; the closer the coordinates go together, the shorter its steps.
+# - The gradient for log-linear weights is features seen minus features expected, class by class.
+#
+# **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 10; Blei, Kucukelbir and McAuliffe 2017,
+# *Variational Inference: A Review for Statisticians*.
+#
+# **The next question** Who fits $q$, if a network should do it and there is no gradient of the bound yet? Notebook 06 and
+# its exercises.
