@@ -21,11 +21,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 KEY = "lvmteach"  # the single metadata key
+FORMAT = 2  # of a run's facts; 1 did not name the optimiser
+MEMORY_ONLY = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}  # do not say where a run leads
 
 
 def save(model: nn.Module, path: str | PathLike) -> None:
-    """Write the model's parameters and buffers to `path`, replacing it whole or not at all."""
-    _write(path, _under("model", model.state_dict()), {"versions": _versions()})
+    """Write the model's parameters and buffers to `path`, replacing it whole or not at all.
+
+    Raises:
+        OSError: nothing can be written there, or a file is there that `save` and `train` did not write.
+    """
+    _write(destination(path), _under("model", model.state_dict()), {"format": FORMAT, "versions": _versions()})
 
 
 def load(model: nn.Module, path: str | PathLike) -> None:
@@ -33,10 +39,37 @@ def load(model: nn.Module, path: str | PathLike) -> None:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds another model.
+        ValueError: the file is damaged, of another program, of a later version, or holds another model.
     """
     tensors, _ = _read(path)
     _into(model, tensors, path)
+
+
+def destination(path: str | PathLike) -> Path:
+    """The absolute path of a file that can be written: asked before the work, not after an hour of it.
+
+    Raises:
+        OSError: it is a folder, its folder does not exist or takes no files, or it holds what we did not write.
+    """
+    place = Path(path).expanduser().absolute()  # absolute, so that changing the folder on the way changes nothing
+    if place.is_dir():
+        raise IsADirectoryError(f"a checkpoint must be a file, got the folder {path}; name a file in it, {path}/a.st")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(
+            f"a checkpoint must lie in a folder that exists, got {place}; make its folder, {place.parent}, first"
+        )
+    if place.exists() and place.stat().st_size and not _looks_ours(place):
+        raise FileExistsError(
+            f"a checkpoint replaces none but a checkpoint of this course, got {path}, which is something else; "
+            "name another file"
+        )
+    try:
+        tempfile.TemporaryFile(dir=place.parent).close()
+    except OSError as problem:
+        raise OSError(
+            problem.errno, f"a checkpoint must lie in a folder that takes files, got {place.parent}; name another"
+        ) from problem
+    return place
 
 
 def data_hash(x: Tensor) -> str:
@@ -60,7 +93,8 @@ def save_run(
     tensors = _under("model", model.state_dict()) | _under("run", at) | _under("random", _random_streams())
     for i, state in optimiser.state_dict()["state"].items():
         tensors |= _under(f"optimiser.{i}", {k: _tensor(v, k) for k, v in state.items() if v is not None})
-    _write(path, tensors, {"seed": seed, "data": data, "step": step, "versions": _versions()})
+    facts = {"seed": seed, "data": data, "step": step, "optimiser": _optimiser_words(optimiser)}
+    _write(Path(path), tensors, {"format": FORMAT, **facts, "versions": _versions()})
 
 
 def load_run(
@@ -69,9 +103,9 @@ def load_run(
     """Undo `save_run`; return `at` (on `device`), the seed and the step, or None where there is no file.
 
     Raises:
-        ValueError: the file is damaged, holds no run, or a run of other data or another model.
+        ValueError: the file is damaged, not ours, holds no run, or a run of other data, another model or optimiser.
     """
-    if not Path(path).exists():
+    if not Path(path).expanduser().exists():
         return None
     tensors, facts = _read(path)
     if "step" not in facts:
@@ -81,6 +115,7 @@ def load_run(
             f"{path} belongs to a run on other data (SHA-256 {facts['data'][:12]}..., yours {data[:12]}...); "
             "give the same x, or another checkpoint file"
         )
+    _same_optimiser(facts.get("optimiser", {}), _optimiser_words(optimiser), path)
     _into(model, tensors, path)
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _from("optimiser", tensors).items():
@@ -92,32 +127,72 @@ def load_run(
     return at, facts["seed"], facts["step"]
 
 
-def _write(path: str | PathLike, tensors: dict[str, Tensor], facts: dict) -> None:
-    path = Path(path)
+def _write(place: Path, tensors: dict[str, Tensor], facts: dict) -> None:
     payload = safetensors.torch.save(tensors, {KEY: json.dumps(facts)})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=place.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(payload)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except BaseException:
         os.unlink(temporary)
         raise
 
 
 def _read(path: str | PathLike) -> tuple[dict[str, Tensor], dict]:
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+    place = Path(path).expanduser()
+    if not place.is_file():
+        what = "a folder" if place.is_dir() else "nothing"
+        raise FileNotFoundError(f"there is no checkpoint {path}, but {what}; name a file that save or train wrote")
     try:
-        with safetensors.safe_open(path, "pt") as file:
+        with safetensors.safe_open(place, "pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, ValueError) as problem:
+        raise ValueError(f"{path} {_whose(place, problem)}") from problem
+    if not facts.get("format", 1) <= FORMAT:
         raise ValueError(
-            f"{path} is damaged or no checkpoint of this course ({problem}); delete it and start anew"
-        ) from problem
+            f"{path} must be of format {FORMAT} or earlier, got {facts['format']}: a later version of this course wrote "
+            "it; update lvmteach to read it"
+        )
+    return tensors, facts
+
+
+def _whose(place: Path, problem: Exception) -> str:
+    """What a file is that cannot be read as ours. Only of ours may one say: delete it."""
+    ours, start = "must be a checkpoint of this course, as save and train write them, got", place.read_bytes()[:4]
+    if _looks_ours(place):
+        return f"is a checkpoint of this course, but damaged ({problem}); take a copy of it, or delete it and start anew"
+    if start[:2] in (b"PK", b"\x80\x02"):
+        return f"{ours} a file of torch.save; read it with torch.load(path, weights_only=True)"
+    if isinstance(problem, KeyError):
+        return f"{ours} another program's safetensors; read it with safetensors.torch.load_file(path)"
+    return f"{ours} {place.stat().st_size} bytes that are none; name another file"
+
+
+def _looks_ours(place: Path) -> bool:
+    """Whether the file starts as ours do, whole or cut off: eight bytes of length, then the metadata."""
+    with open(place, "rb") as file:
+        return file.read(64)[8:].replace(b" ", b"").startswith(b'{"__metadata__":{"%b":' % KEY.encode())
+
+
+def _optimiser_words(optimiser: Optimizer) -> dict[str, str]:
+    """What a run's course depends on: the rule, its settings, and how many parameters it moves."""
+    settings = {k: repr(v) for k, v in optimiser.param_groups[0].items() if k not in MEMORY_ONLY}
+    moved = sum(len(group["params"]) for group in optimiser.param_groups)
+    return {"rule": type(optimiser).__name__, "parameters that learn": str(moved), **settings}
+
+
+def _same_optimiser(theirs: Mapping[str, str], ours: Mapping[str, str], path: str | PathLike) -> None:
+    # Another torch may know more settings: those in both are compared.
+    differ = [f"{k} {theirs[k]} there, {ours[k]} here" for k in ours if theirs.get(k, ours[k]) != ours[k]]
+    if differ:
+        raise ValueError(
+            f"{path} must be of a run with this optimiser, got another ({'; '.join(differ[:3])}); give the same one, or "
+            "start a new run from its model: load(model, path)"
+        )
 
 
 def _into(model: nn.Module, tensors: dict[str, Tensor], path: str | PathLike) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from numbers import Real
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from lvmteach.arguments import at_least
-from lvmteach.checkpoints import data_hash, load, load_run, save, save_run
+from lvmteach.checkpoints import data_hash, destination, load, load_run, save, save_run
 
 __all__ = ["History", "adam", "cosine", "load", "save", "train"]
 
@@ -88,19 +90,27 @@ def train(
         prepare: applied to each batch, e.g. `torch.bernoulli` to binarise anew at each visit.
         valid: data for a mean loss without gradient, every `valid_every` steps and at the end. It leaves the random
             stream, and so the run, as they were.
-        watch: called with the history after each validation, for a live curve.
-        checkpoint: a file to write every `checkpoint_every` steps and at the end; replaced whole or not at all.
+        watch: called with the history after each validation, for a live curve. If it fails, one line says so, and
+            the run goes on unwatched.
+        checkpoint: a file to write every `checkpoint_every` steps and at the end; replaced whole or not at all. That
+            it can be written is tried before the first step.
         resume: go on from `checkpoint` if that file exists, exactly as if the run had never stopped (bitwise on a CPU,
             given the same arguments).
 
     Raises:
-        TypeError: a number of steps is no whole number.
-        ValueError: x is empty, not finite or not what the model takes; batch_size is not in 1..N; `checkpoint` is
-            damaged, or of other data or another model.
-        FloatingPointError: the loss became NaN or infinite; names the step, the rows and what to try.
+        TypeError: a number of steps is no whole number, or `loss` or `optimiser` returns something else.
+        ValueError: x is empty, not finite or not what the model takes; batch_size is not in 1..N; the loss carries no
+            gradient; `checkpoint` is damaged or not ours, or of other data, another model or optimiser.
+        OSError: `checkpoint` cannot be written.
+        FloatingPointError: the loss became NaN or infinite, on x or on `valid`; names the step, the rows and what to
+            try.
     """
     at_least(0, steps=steps)
-    at_least(1, valid_every=valid_every, checkpoint_every=checkpoint_every)
+    at_least(1, batch_size=batch_size, valid_every=valid_every, checkpoint_every=checkpoint_every)
+    if checkpoint is not None:
+        checkpoint = destination(checkpoint)
+    elif resume:
+        raise ValueError("resume needs a checkpoint to go on from, got None; say checkpoint=path, as in the first run")
     run = _Run(model, loss, x, steps, batch_size, lr, optimiser, prepare, valid)
     data = data_hash(run.x) if checkpoint is not None else ""
     if resume and checkpoint is not None:
@@ -119,7 +129,7 @@ def train(
                 if valid is not None and (last or run.step % valid_every == 0):
                     run.validate()
                     if watch is not None:
-                        watch(history())
+                        watch = _watched(watch, history())
                 if checkpoint is not None and (last or run.step % checkpoint_every == 0):
                     run.save(checkpoint, data)
             run.look()
@@ -133,7 +143,7 @@ class _Run:
 
     def __init__(self, model, loss, x, steps, batch_size, lr, optimiser, prepare, valid):
         self.model, self.loss, self.batch_size = model, loss, batch_size
-        self.rate = lr if callable(lr) else lambda step: lr
+        self.rate = _rate(lr)
         self.prepare = prepare or (lambda batch: batch)
         parameters = [p for p in model.parameters() if p.requires_grad]
         if not parameters:
@@ -142,7 +152,7 @@ class _Run:
         self.valid = None if valid is None else _checked(model, valid, "valid").to(self.x.device)
         if not 1 <= batch_size <= len(x):
             raise ValueError(f"batch_size must be between 1 and the {len(x)} rows of x, got {batch_size}")
-        self.optimiser = optimiser(parameters)
+        self.optimiser = _made(optimiser, parameters)
         self.seed, self.step, self.looked = torch.initial_seed(), 0, 0
         self.losses = torch.full((steps,), math.nan, device=self.x.device)
         self.order, self.at = torch.randperm(len(x), device=self.x.device), 0
@@ -152,10 +162,11 @@ class _Run:
     def advance(self) -> None:
         """One update."""
         rows = self._next_rows()
-        loss = self.loss(self.model, self.prepare(self.x[rows]))
-        if loss.ndim:
+        loss = _one_number(self.loss(self.model, self.prepare(self.x[rows])))
+        if not loss.requires_grad:
             raise ValueError(
-                f"loss must give one number to minimise, got shape {tuple(loss.shape)}; end it with .mean()"
+                "the loss must carry a gradient to the model's parameters, got a number without; leave out .detach(), "
+                ".item() and no_grad, and use the model that is passed in"
             )
         self.losses[self.step] = loss.detach()
         self.batches.append(rows)
@@ -178,11 +189,22 @@ class _Run:
         self.looked, self.batches = until, []
 
     def validate(self) -> None:
+        """Mean loss on `valid`; watched as the losses on x are."""
+        self.look()
         where = [self.x.device] if self.x.device.type == "cuda" else []
         with torch.no_grad(), _mode(self.model, training=False), torch.random.fork_rng(where):
             chunks = self.valid.split(max(self.batch_size, 500))
-            total = sum(self.loss(self.model, self.prepare(chunk)) * len(chunk) for chunk in chunks)
-        self.validations.append((self.step, total / len(self.valid)))
+            values = torch.stack([_one_number(self.loss(self.model, self.prepare(chunk))) for chunk in chunks])
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            first = int(bad[0]) * len(chunks[0])
+            raise FloatingPointError(
+                f"the loss on valid is {float(values[bad[0]])} after step {self.step} (rows {first} to "
+                f"{first + len(chunks[bad[0]]) - 1}), on x {float(self.losses[self.step - 1]):.4g}. Look for rows "
+                "unlike those of x, and whether a scale goes to 0 or a log overflows on them"
+            )
+        sizes = values.new_tensor([len(chunk) for chunk in chunks])
+        self.validations.append((self.step, (values * sizes).sum() / len(self.valid)))
 
     def history(self, interrupted: bool, seconds: float) -> History:
         steps = torch.tensor([step for step, _ in self.validations], dtype=torch.long, device="cpu")
@@ -224,6 +246,46 @@ class _Run:
             f"{', '.join(f'{value:.4g}' for value in before) or 'none'}). Try a smaller lr; "
             "look whether a scale goes to 0 or a log overflows; look at those rows"
         )
+
+
+def _one_number(loss: Any) -> Tensor:
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"loss must return a tensor of one number, got {type(loss).__name__}; return what is to be minimised, alone "
+            "and without float() or .item()"
+        )
+    if loss.ndim:
+        raise ValueError(f"loss must give one number to minimise, got shape {tuple(loss.shape)}; end it with .mean()")
+    return loss
+
+
+def _rate(lr: float | Callable[[int], float]) -> Callable[[int], float]:
+    if callable(lr):
+        return lr
+    if not isinstance(lr, Real) or not 0 <= lr < math.inf:
+        raise ValueError(f"lr must be a number of at least 0 or a function of the step, got {lr!r}; 1e-3 is usual")
+    return lambda step: lr
+
+
+def _made(optimiser: Callable[..., Optimizer], parameters: list[nn.Parameter]) -> Optimizer:
+    made = optimiser(parameters) if callable(optimiser) else optimiser
+    if not callable(optimiser) or not isinstance(made, Optimizer):
+        raise TypeError(
+            "optimiser must be a function that takes the parameters and returns an Optimizer, got "
+            f"{type(optimiser).__name__}; write optimiser=lambda p: torch.optim.Adam(p, eps=1e-4)"
+        )
+    return made
+
+
+def _watched(watch: Callable[[History], None], history: History) -> Callable[[History], None] | None:
+    """Call `watch`; what goes wrong in a picture is said once, and must not cost the run."""
+    try:
+        watch(history)
+    except Exception as problem:
+        words = f"{type(problem).__name__}: {problem}"[:200]
+        warnings.warn(f"watch failed at step {len(history.loss)} ({words}); the run goes on without it", stacklevel=3)
+        return None
+    return watch
 
 
 def _checked(model: nn.Module, x: Tensor, name: str) -> Tensor:

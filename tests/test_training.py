@@ -319,7 +319,7 @@ def test_the_file_holds_tensors_and_one_line_of_json(images, file):
     metadata = header(file)["__metadata__"]
     assert list(metadata) == ["lvmteach"]
     facts = json.loads(metadata["lvmteach"])
-    assert facts.keys() == {"seed", "data", "step", "versions"}
+    assert facts.keys() == {"format", "seed", "data", "step", "optimiser", "versions"}
     assert (facts["seed"], facts["step"]) == (2, 5)
     assert facts["data"] == checkpoints.data_hash(images)
     assert facts["versions"]["torch"] == torch.__version__
@@ -363,22 +363,6 @@ def test_data_hash_knows_values_order_shape_and_type(images):
     assert checkpoints.data_hash(images.clone()) == checkpoints.data_hash(images.t().contiguous().t())
 
 
-@pytest.mark.parametrize("length", [0, 5, 100, -1])
-def test_a_truncated_file_is_named(images, file, length):
-    fit(images, 5, checkpoint=file)
-    file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(ValueError, match=r"run.safetensors is damaged.*start anew"):
-        load(small(), file)
-    with pytest.raises(ValueError, match="is damaged"):
-        fit(images, 10, checkpoint=file, resume=True)
-
-
-def test_a_file_of_something_else_is_named(file):
-    file.write_bytes(os.urandom(500))
-    with pytest.raises(ValueError, match="is damaged or no checkpoint of this course"):
-        load(small(), file)
-
-
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(images, file, monkeypatch, broken):
     model, _ = fit(images, 5, checkpoint=file)
@@ -403,6 +387,80 @@ def test_tied_weights_can_be_saved(file):
     other.again = other.decoder
     load(other, file)
     assert same(model, other)
+
+
+# ---- what others wrote: losses, optimisers, watchers
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_no_number_stops_too(images, value):
+    valid = torch.cat([images] * 11)[:520]
+    valid[510] = 0.0  # what the loss does not like is in the second chunk of 500 rows
+
+    def loss(model, x):
+        bad = not torch.is_grad_enabled() and len(x) == 20
+        return minus_elbo(model, x) * (value if bad else 1.0)
+
+    with seeded(2):
+        model = small()
+        with pytest.raises(FloatingPointError, match=rf"on valid is {value} after step 4 \(rows 500 to 519\), on x \d"):
+            train(model, loss, images, **SETTINGS, steps=9, valid=valid, valid_every=4)
+    assert same(model, fit(images, 4)[0])
+
+
+def test_a_watcher_that_fails_is_named_once_and_the_run_goes_on(images):
+    seen = []
+
+    def watch(history):
+        seen.append(len(history.valid))
+        raise RuntimeError("the canvas is gone " * 100)
+
+    with pytest.warns(UserWarning, match="watch failed at step 5 .*canvas is gone.*goes on without it") as said:
+        watched, history = fit(images, 20, valid=images, valid_every=5, watch=watch)
+    assert len(said) == 1
+    assert len(str(said[0].message)) < 400
+    assert seen == [1]
+    assert history.valid_steps.tolist() == [5, 10, 15, 20]
+    assert same(watched, fit(images, 20)[0])
+
+
+def test_an_interrupt_while_watching_is_an_interrupt(images):
+    def watch(history):
+        raise KeyboardInterrupt
+
+    assert fit(images, 20, valid=images, valid_every=5, watch=watch)[1].interrupted
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "words"),
+    [
+        (lambda m, x: (minus_elbo(m, x), 1), TypeError, "loss must return a tensor of one number, got tuple; return"),
+        (lambda m, x: minus_elbo(m, x).item(), TypeError, r"got float; .*\.item\(\)"),
+        (lambda m, x: None, TypeError, "got NoneType"),
+        (lambda m, x: minus_elbo(m, x).detach(), ValueError, "must carry a gradient.*leave out .detach"),
+        (lambda m, x: x.mean(), ValueError, "must carry a gradient.*use the model that is passed in"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused(images, loss, error, words):
+    with pytest.raises(error, match=words):
+        train(small(), loss, images, **SETTINGS, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"lr": "1e-3"}, ValueError, "lr must be a number of at least 0 or a function of the step, got '1e-3'"),
+        ({"lr": float("nan")}, ValueError, "lr must be"),
+        ({"optimiser": torch.optim.SGD([nn.Parameter(torch.zeros(1))])}, TypeError, "takes the parameters.*got SGD"),
+        ({"optimiser": lambda p: None}, TypeError, "returns an Optimizer, got function"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number"),
+        ({"resume": True}, ValueError, "resume needs a checkpoint.*got None"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_run_it")
+def test_settings_that_make_no_sense_are_refused(images, settings, error, words):
+    with pytest.raises(error, match=words):
+        fit(images, 5, **settings)
 
 
 # ---- refusals
