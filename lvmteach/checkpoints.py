@@ -154,8 +154,8 @@ def _read(path: str | PathLike) -> tuple[dict[str, Tensor], dict]:
         raise ValueError(f"{path} {_whose(place, problem)}") from problem
     if not facts.get("format", 1) <= FORMAT:
         raise ValueError(
-            f"{path} must be of format {FORMAT} or earlier, got {facts['format']}: a later version of this course wrote "
-            "it; update lvmteach to read it"
+            f"{path} must be of format {FORMAT} or earlier, got {facts['format']}: a later version of this course "
+            "wrote it; update lvmteach to read it"
         )
     return tensors, facts
 
@@ -164,7 +164,7 @@ def _whose(place: Path, problem: Exception) -> str:
     """What a file is that cannot be read as ours. Only of ours may one say: delete it."""
     ours, start = "must be a checkpoint of this course, as save and train write them, got", place.read_bytes()[:4]
     if _looks_ours(place):
-        return f"is a checkpoint of this course, but damaged ({problem}); take a copy of it, or delete it and start anew"
+        return f"is a checkpoint of this course, but damaged ({problem}); delete it and start anew"
     if start[:2] in (b"PK", b"\x80\x02"):
         return f"{ours} a file of torch.save; read it with torch.load(path, weights_only=True)"
     if isinstance(problem, KeyError):
@@ -190,8 +190,8 @@ def _same_optimiser(theirs: Mapping[str, str], ours: Mapping[str, str], path: st
     differ = [f"{k} {theirs[k]} there, {ours[k]} here" for k in ours if theirs.get(k, ours[k]) != ours[k]]
     if differ:
         raise ValueError(
-            f"{path} must be of a run with this optimiser, got another ({'; '.join(differ[:3])}); give the same one, or "
-            "start a new run from its model: load(model, path)"
+            f"{path} must be of a run with this optimiser, got another ({'; '.join(differ[:3])}); give the same one, "
+            "or start a new run from its model: load(model, path)"
         )
 
 

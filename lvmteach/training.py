@@ -251,8 +251,8 @@ class _Run:
 def _one_number(loss: Any) -> Tensor:
     if not isinstance(loss, Tensor):
         raise TypeError(
-            f"loss must return a tensor of one number, got {type(loss).__name__}; return what is to be minimised, alone "
-            "and without float() or .item()"
+            f"loss must return a tensor of one number, got {type(loss).__name__}; return what is to be minimised, "
+            "alone and without float() or .item()"
         )
     if loss.ndim:
         raise ValueError(f"loss must give one number to minimise, got shape {tuple(loss.shape)}; end it with .mean()")

@@ -115,5 +115,7 @@ def unpack(raw: bytes, file: Published, source: object) -> UInt8[np.ndarray, "N 
             bits = np.unpackbits(content["packed"], axis=1)
         checked(as_text(bits), file, "their text")
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as problem:
-        raise ValueError(f"{source} must hold the published images as packed bits: {problem}; delete it") from problem
+        raise ValueError(
+            f"{source} must hold the published images as packed bits: {problem}; copy it again, or unset LVMTEACH_DATA"
+        ) from problem
     return bits
