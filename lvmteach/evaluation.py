@@ -44,7 +44,7 @@ def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 500
     """
     at_least(1, K=K, chunk=chunk)
     samples = [min(chunk, K - done) for done in range(0, K, chunk)]
-    with _at_rest(model):
+    with at_rest(model):
         _check(model, x)
         parts = [_log_sum(model, images, samples) for images in x.split(max(1, chunk // K))]
     return torch.cat(parts) - math.log(K)
@@ -74,7 +74,7 @@ def active_units(model, x: Float[Tensor, "N D"], threshold: float = 0.01) -> Boo
     """
     if len(x) < 2:
         raise ValueError(f"a variance over x needs at least 2 images, got {len(x)}")
-    with _at_rest(model):
+    with at_rest(model):
         _check(model, x)
         means = torch.cat([model.encoder(images).mean for images in x.split(5000)])
     return means.var(0) > threshold
@@ -82,7 +82,7 @@ def active_units(model, x: Float[Tensor, "N D"], threshold: float = 0.01) -> Boo
 
 def reconstruct(model, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     """The mean of p(x|z) at the mean of q(z|x): what is left of x after the latent space."""
-    with _at_rest(model):
+    with at_rest(model):
         _check(model, x)
         return model.decoder(model.encoder(x).mean).mean
 
@@ -112,7 +112,7 @@ def impute(model, x: Float[Tensor, "N D"], missing: Bool[Tensor, "*N D"], steps:
             f"missing must be truth values, {tuple(x.shape)} or {tuple(x.shape[1:])}, got {missing.dtype} "
             f"{tuple(missing.shape)}; missing.bool() makes them"
         )
-    with _at_rest(model):
+    with at_rest(model):
         z = model.prior().sample((len(x),))
         total = torch.zeros_like(x)
         for step in range(steps):
@@ -138,7 +138,7 @@ def _check(model, x: Tensor) -> None:
 
 
 @contextmanager
-def _at_rest(model) -> Iterator[None]:
+def at_rest(model) -> Iterator[None]:
     """No gradients, and the model in evaluation mode (dropout off), as long as the block lasts."""
     training = getattr(model, "training", False)  # a model that is no nn.Module is always at rest
     if training:

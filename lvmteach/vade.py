@@ -1,0 +1,139 @@
+"""Clusters in a latent space: a mixture prior p(c) p(z|c), and q(c|x), the posterior over its components.
+
+With q(z, c|x) = q(z|x) q(c|x), variational deep embedding bounds log p(x) by
+
+    E_q[log p(x|z)] - KL(q(z|x) q(c|x) || p(z, c)).
+
+Summing c out of the model instead, as `bounds.elbo(model.log_weights(x))` does under a `MixturePrior`, is tighter by
+E_q(z|x) KL(q(c|x) || p(c|z)).
+
+Source: Jiang, Zheng, Tan, Tang and Zhou 2017.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lvmteach.arguments import at_least
+from lvmteach.em import ConvergenceWarning
+from lvmteach.mixtures import Mixture, fit_from, log_likelihood, random_start
+from lvmteach.vae import VAE, MixturePrior, Terms
+
+IN_USE = 0.05  # variance over data of E_q[z] from which a latent dimension takes part in the clustering
+
+
+class Choice(NamedTuple):
+    """Several mixtures fitted from different starts, best first; scores in nats a datum."""
+
+    mixtures: tuple[Mixture, ...]
+    held_out: Float[Tensor, " R"]  # mean log p(z) of draws that the fit did not see: what the order goes by
+    active: Bool[Tensor, " L"]  # the latent dimensions they were fitted in
+
+    def prior(self) -> MixturePrior:
+        """The best of them as a prior over all L dimensions."""
+        return MixturePrior.from_mixture(*self.mixtures[0], active=self.active)
+
+
+def log_q_c(model: VAE, x: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
+    """log q(c|x) of the best q(c|x) for this q(z|x): proportional to exp E_q(z|x) log p(c, z).
+
+    The published choice, E_q(z|x) p(c|z), is close, and never better in the bound.
+    """
+    return _expected_log_joint(model, x).log_softmax(-1)
+
+
+def clusters(model: VAE, x: Float[Tensor, "B D"]) -> Int[Tensor, "B"]:
+    """The likeliest component for each x."""
+    with torch.no_grad():
+        return log_q_c(model, x).argmax(-1)
+
+
+def terms(model: VAE, x: Float[Tensor, "B D"], K: int = 1) -> Terms:
+    """What `bounds.elbo_analytic` takes, with KL(q(z|x) q(c|x) || p(z, c)) at the best q(c|x), in closed form.
+
+    That KL is -H(q(z|x)) - log sum_c exp E_q(z|x) log p(c, z). The loss is
+    `-elbo_analytic(*vade.terms(model, x)).mean()`.
+    """
+    at_least(1, K=K)
+    model.check(x)
+    q = model.encoder(x)
+    z = q.rsample((K,))
+    kl = -q.entropy() - _prior(model).expected_log_joint(q.mean, q.stddev).logsumexp(-1)
+    return Terms(model.decoder(z).log_prob(x), kl)
+
+
+@torch.no_grad()
+def draws_of_q(model: VAE, x: Float[Tensor, "N D"]) -> Float[Tensor, "N L"]:
+    """One z ~ q(z|x) a datum: a sample of the aggregate posterior, whose width the means alone would lack."""
+    return torch.cat([model.encoder(part).sample() for part in x.split(5000)])
+
+
+@torch.no_grad()
+def fit_clusters(
+    model: VAE,
+    x: Float[Tensor, "N D"],
+    held_out: Float[Tensor, "M D"],
+    C: int,
+    *,
+    covariance: str = "full",
+    restarts: int = 8,
+    max_steps: int = 200,
+    tol: float = 1e-3,
+) -> Choice:
+    """Mixtures fitted to draws of q(z) from several starts, ordered by the likelihood of draws for held-out data.
+
+    No label is looked at. Choosing among the starts by the accuracy on labelled data would report the best of
+    `restarts` tries as though it were one.
+
+    Args:
+        x: data whose codes are clustered.
+        held_out: other data, which choose between the starts.
+        tol: EM stops when a step gains less, in nats a datum.
+    """
+    at_least(1, C=C, restarts=restarts)
+    means = torch.cat([model.encoder(part).mean for part in x.split(5000)])
+    active = means.var(0) > IN_USE
+    if not active.any():
+        raise ValueError(f"no latent dimension has a variance of E_q[z] over x above {IN_USE}: q has collapsed")
+    z, unseen = draws_of_q(model, x)[:, active].double(), draws_of_q(model, held_out)[:, active].double()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a start that is still creeping is judged as it stands
+        fits = [
+            fit_from(z, random_start(z, C, covariance=covariance), max_steps=max_steps, tol=tol).params
+            for _ in range(restarts)
+        ]
+    scores = torch.stack([log_likelihood(unseen, fit).mean() for fit in fits])
+    order = scores.argsort(descending=True)
+    return Choice(tuple(fits[i] for i in order.tolist()), scores[order], active)
+
+
+def matched_accuracy(found: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
+    """The share of data whose cluster is the one their class is matched to, by the best one-to-one matching."""
+    from scipy.optimize import linear_sum_assignment  # imported here: only those who have labels pay for it
+
+    if found.shape != labels.shape or found.ndim != 1:
+        raise ValueError(f"found and labels must both be (N,), got {tuple(found.shape)} and {tuple(labels.shape)}")
+    C = int(max(found.max(), labels.max())) + 1
+    table = torch.bincount(C * found + labels, minlength=C * C).reshape(C, C).numpy()
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return table[rows, columns].sum() / len(labels)
+
+
+def _expected_log_joint(model: VAE, x: Tensor) -> Tensor:
+    model.check(x)
+    q = model.encoder(x)
+    return _prior(model).expected_log_joint(q.mean, q.stddev)
+
+
+def _prior(model: VAE) -> MixturePrior:
+    if not isinstance(model.prior, MixturePrior):
+        raise TypeError(
+            f"clusters are the components of a MixturePrior, but this model's prior is {type(model.prior).__name__}; "
+            "fit one: model.prior = fit_clusters(model, x, held_out, C).prior()"
+        )
+    return model.prior
