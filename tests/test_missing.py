@@ -74,7 +74,7 @@ def check_bound(bound):
     gap = 0.5 * (np.trace(PRECISION @ cov) + 0.09 * PRECISION.sum() - L - np.linalg.slogdet(PRECISION @ cov)[1])
     with seeded(2), torch.no_grad():
         draws = bound(model, rows(50_000), MASK)
-    assert_mean(draws, LOG_P - gap, resolution=0.05)
+    assert_mean(draws, LOG_P - gap, resolution=0.2)
 
 
 def test_the_bound_is_log_p_of_x_o_minus_the_gap():
