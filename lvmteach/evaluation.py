@@ -1,4 +1,4 @@
-"""How good a trained model is: log p(x) by importance sampling, units in use, reconstructions, missing pixels.
+"""How good a trained model is: log p(x) by importance sampling, units in use, reconstructions.
 
 Nothing here takes a gradient or changes the model. Log-likelihoods are in nats, summed over pixels.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,13 +15,6 @@ from torch import Tensor
 
 from lvmteach.arguments import at_least
 from lvmteach.integrals import Estimate
-
-
-class Imputation(NamedTuple):
-    """Where the chain ended, and the average of p(x|z)'s mean over its second half; both (N, D)."""
-
-    x: Tensor
-    mean: Tensor
 
 
 def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Float[Tensor, "N"]:
@@ -85,44 +77,6 @@ def reconstruct(model, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     with at_rest(model):
         _check(model, x)
         return model.decoder(model.encoder(x).mean).mean
-
-
-def impute(model, x: Float[Tensor, "N D"], missing: Bool[Tensor, "*N D"], steps: int = 100) -> Imputation:
-    """Fill in missing pixels by turns: z ~ q(z|x), then the missing part of x ~ p(x|z).
-
-    With the true posterior for q this would be Gibbs sampling from p(x_missing | x_observed). With an encoder it is
-    only close to that ("pseudo-Gibbs"): its stationary distribution is not known, and early turns show q an x
-    unlike any it was trained on. The first filling is a draw from the model.
-
-    Args:
-        x: whatever stands in missing places, NaN too, is not read.
-        missing: True where a pixel is missing, (N, D), or (D,) for the same places in each.
-        steps: number of turns, at least 2.
-
-    Raises:
-        ValueError: x, missing or steps are not as said, or the model refuses the filled x.
-
-    Source: Rezende, Mohamed and Wierstra 2014, appendix F; Mattei and Frellsen 2018, for what is wrong with it.
-    """
-    at_least(2, steps=steps)
-    if x.ndim != 2:
-        raise ValueError(f"x must be (N, D), got {tuple(x.shape)}; one image needs x[None]")
-    if missing.dtype != torch.bool or missing.shape not in (x.shape, x.shape[1:]):
-        raise ValueError(
-            f"missing must be truth values, {tuple(x.shape)} or {tuple(x.shape[1:])}, got {missing.dtype} "
-            f"{tuple(missing.shape)}; missing.bool() makes them"
-        )
-    with at_rest(model):
-        z = model.prior().sample((len(x),))
-        total = torch.zeros_like(x)
-        for step in range(steps):
-            p = model.decoder(z)
-            x = torch.where(missing, p.sample(), x)
-            if step == 0:
-                _check(model, x)
-            total += p.mean if step >= steps // 2 else 0
-            z = model.encoder(x).sample()
-    return Imputation(x, torch.where(missing, total / (steps - steps // 2), x))
 
 
 def _log_sum(model, x: Tensor, samples: list[int]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from lvmteach.evaluation import active_units, impute, log_likelihood, log_marginal, reconstruct
+from lvmteach.evaluation import active_units, log_likelihood, log_marginal, reconstruct
 from lvmteach.runtime import seeded
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, StandardNormal
 
@@ -187,41 +187,6 @@ def test_reconstruct_is_the_decoder_at_the_posterior_mean():
     np.testing.assert_allclose(reconstruct(linear.vae(), torch.tensor(x)), expected, atol=ROUNDING)
 
 
-# ---- missing pixels
-
-
-def conditional(x, missing):
-    """E and Cov of x_missing given x_observed, by the normal equations of the joint Gaussian."""
-    cov = linear.MARGINAL.cov
-    gain = cov[np.ix_(missing, ~missing)] @ np.linalg.inv(cov[np.ix_(~missing, ~missing)])
-    mean = linear.B[missing] + (x[:, ~missing] - linear.B[~missing]) @ gain.T
-    return mean, cov[np.ix_(missing, missing)] - gain @ cov[np.ix_(~missing, missing)]
-
-
-def test_with_the_exact_posterior_imputing_is_gibbs_sampling():
-    missing = np.array([True, False, False, True])
-    x = np.repeat(linear.data(1), 50_000, 0)
-    mean, cov = conditional(x[:1], missing)
-    x[:, missing] = np.nan  # never read
-    with seeded(5):
-        filled = impute(linear.vae(), torch.tensor(x), torch.tensor(missing), steps=60)
-    np.testing.assert_array_equal(filled.x[:, ~missing], x[:, ~missing])
-    np.testing.assert_array_equal(filled.mean[:, ~missing], x[:, ~missing])
-    end = filled.x[:, missing].numpy()
-    assert_mean(end, mean[0], resolution=0.05)
-    assert_mean((end - mean[0]) ** 2, np.diag(cov), resolution=0.05)
-    assert_mean(filled.mean[:, missing], mean[0], resolution=0.05)
-
-
-def test_a_mask_for_each_image():
-    model, x = two_dimensional()
-    missing = torch.rand(x.shape) < 0.5
-    filled = impute(model, torch.where(missing, math.nan, x), missing, steps=3)
-    assert torch.equal(filled.x[~missing], x[~missing])
-    assert ((filled.x == 0) | (filled.x == 1)).all()
-    assert ((filled.mean[missing] > 0) & (filled.mean[missing] < 1)).all()
-
-
 # ---- what all of them keep and refuse
 
 
@@ -229,7 +194,6 @@ def everything(model, x):
     log_likelihood(model, x, K=3)
     active_units(model, x)
     reconstruct(model, x)
-    impute(model, x, torch.ones_like(x, dtype=torch.bool), steps=2)
 
 
 def test_no_gradient_and_the_model_as_it_was():
@@ -271,13 +235,3 @@ def test_refusals():
     for ask in (log_likelihood, active_units):
         with pytest.raises(ValueError, match="at least 2 images, got 1"):
             ask(model, x[:1])
-    with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
-        impute(model, x, x > 0, steps=1)
-    with pytest.raises(ValueError, match=r"one image needs x\[None\]"):
-        impute(model, x[0], x[0] > 0)
-    with pytest.raises(ValueError, match=r"float64 .*missing.bool\(\)"):
-        impute(model, x, x)
-    with pytest.raises(ValueError, match=r"missing must be truth values, \(\d+, 20\) or \(20,\)"):
-        impute(model, x, x[:, 1:] > 0)
-    with pytest.raises(ValueError, match=r"NaN or infinity in rows \[0\]"):
-        impute(model, torch.full_like(x[:1], math.nan), x[:1] > 2)

@@ -137,6 +137,26 @@ def test_all_seen_is_the_ordinary_bound():
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+def test_a_mask_for_each_image_and_what_is_left_as_it_was():
+    with seeded(8):
+        model = VAE(GaussianEncoder(6, 2, (4,)), BernoulliDecoder(2, 6, (4,)), StandardNormal(2))
+        x = torch.rand(9, 6).bernoulli()
+        missing = torch.rand(x.shape) < 0.5
+        holed = torch.where(missing, torch.nan, x)
+        for training in (True, False):
+            model.train(training)
+            for metropolis in (False, True):
+                filled = impute(model, holed, missing, steps=4, metropolis=metropolis)
+                assert torch.equal(filled.x[~missing], x[~missing])
+                assert torch.equal(filled.mean[~missing], x[~missing])
+                assert ((filled.x == 0) | (filled.x == 1)).all()
+                assert ((filled.mean[missing] > 0) & (filled.mean[missing] < 1)).all()
+            weighted = impute_weighted(model, holed, missing, K=3)
+            assert torch.equal(weighted.mean[~missing], x[~missing])
+            assert model.training == training
+    assert all(p.grad is None for p in model.parameters())
+
+
 # ---- By turns. The chain is linear: its stationary covariance solves C = B C B' + noise.
 
 FEEDBACK = W[HOLES] @ WHOLE @ W[HOLES].T / NOISE
@@ -198,6 +218,14 @@ def test_the_mean_is_of_the_turns_after_the_warm_up():
 def test_refusals():
     model = given_observed()
     x = torch.tensor(X)[None]
+    with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
+        impute(model, x, MASK, steps=1)
+    with pytest.raises(ValueError, match=r"one image needs x\[None\]"):
+        impute(model, x[0], MASK)
+    with pytest.raises(ValueError, match=r"missing must be truth values, \(1, 5\) or \(5,\)"):
+        impute(model, x, MASK[1:])
+    with pytest.raises(ValueError, match=r"NaN or infinity in rows \[0\]"):
+        impute(model, rows(1), ~MASK)
     with pytest.raises(ValueError, match="warm_up must lie in 0 to 9"):
         impute(model, x, MASK, steps=10, warm_up=10)
     with pytest.raises(ValueError, match="missing must be truth values"):

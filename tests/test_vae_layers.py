@@ -9,7 +9,8 @@ from chance import assert_mean
 from scipy import stats
 
 from lvmteach.bounds import dreg
-from lvmteach.evaluation import active_units, impute, log_marginal, reconstruct
+from lvmteach.evaluation import active_units, log_marginal, reconstruct
+from lvmteach.missing import impute
 from lvmteach.runtime import seeded
 from lvmteach.vae import (
     VAE,

@@ -46,8 +46,9 @@ from lvmteach.classroom.explorables import widgets
 from lvmteach.classroom.explorables.scenes.vae import Drawing, LatentExplorer, Morph
 from lvmteach.classroom.figures import plots
 from lvmteach.data import dynamic, letters, load_images
-from lvmteach.evaluation import active_units, impute, log_likelihood, log_marginal, reconstruct
+from lvmteach.evaluation import active_units, log_likelihood, log_marginal, reconstruct
 from lvmteach.integrals import ess
+from lvmteach.missing import impute
 from lvmteach.runtime import device, seeded
 from lvmteach.training import cosine, train
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianDecoder, GaussianEncoder, StandardNormal, pretrained
