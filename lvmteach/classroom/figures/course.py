@@ -15,6 +15,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from lvmteach.classroom.figures import plots
+from lvmteach.classroom.figures.diagram import block, graph, latent, observed
 
 GRID = np.linspace(-4, 4, 200)
 
@@ -103,42 +104,38 @@ def course_map() -> Figure:
     return fig
 
 
-# Circles (shaded: observed) and arrows of each family: name, nodes (label, x, y), edges between node labels.
+CHAIN = {
+    f"{one}{t}": make(t, y, f"${one}_{t}$")
+    for one, make, y in (("z", latent, 1.1), ("x", observed, 0))
+    for t in (1, 2, 3)
+}
+PAIR = {"$z$": latent(0, 1.1), "$x$": observed(0, 0)}
+# Name, nodes, arrows, and the family in words.
 FAMILIES = (
-    ("factor analysis", {"z": (0, 1), "x": (0, 0)}, "zx", "z is a vector,\nx an affine map of it"),
-    ("mixture", {"z": (0, 1), "x": (0, 0)}, "zx", "z is a label,\none Gaussian for each"),
+    ("factor analysis", PAIR, ["$z$ -> $x$"], "z is a vector,\nx an affine map of it, and noise"),
+    ("mixture", PAIR, ["$z$ -> $x$"], "z is a label,\na Gaussian for each"),
     (
         "hidden Markov model",
-        {"z₁": (-1, 1), "z₂": (0, 1), "z₃": (1, 1), "x₁": (-1, 0), "x₂": (0, 0), "x₃": (1, 0)},
-        ("z₁z₂", "z₂z₃", "z₁x₁", "z₂x₂", "z₃x₃"),
+        CHAIN,
+        ["z1 -> z2", "z2 -> z3", "z1 -> x1", "z2 -> x2", "z3 -> x3"],
         "a label that moves\nfrom step to step",
     ),
     (
         "deep generative model",
-        {"z": (0, 1), "net": (0, 0.5), "x": (0, 0)},
-        ("z net", "net x"),
-        "z is a vector,\nx a neural net of it",
+        {"$z$": latent(0, 1.5), "net": block(0, 0.75, width=0.8, height=0.5), "$x$": observed(0, 0)},
+        ["$z$ -> net", "net -> $x$"],
+        "z is a vector,\nx comes from a neural net of it",
     ),
 )
 
 
 def families() -> Figure:
-    """Four latent variable models as graphs: white circles are latent, grey ones observed."""
-    fig, axes = plots.figure(1, 4, size=(14, 3.9))
-    for ax, (name, nodes, edges, words) in zip(axes, FAMILIES, strict=True):
-        for edge in [edges] if isinstance(edges, str) else edges:
-            start, end = edge.split() if " " in edge else (edge[: len(edge) // 2], edge[len(edge) // 2 :])
-            arrow = {"arrowstyle": "-|>", "lw": 2, "color": plots.BLACK, "shrinkA": 23, "shrinkB": 23}
-            ax.annotate("", nodes[end], nodes[start], arrowprops=arrow)
-        for label, (x, y) in nodes.items():
-            shape = {"net": "s"}.get(label, "o")
-            face = "#D0D0D0" if label.startswith("x") else "white"
-            ax.scatter(x, y, 1900, face, shape, edgecolors=plots.BLACK, linewidths=2, zorder=3)
-            ax.text(x, y, label, ha="center", va="center", fontsize=15, zorder=4)
-        ax.set(xlim=(-1.6, 1.6), ylim=(-0.9, 1.4))
-        ax.set_axis_off()
-        ax.set_title(name, weight="bold")
-        ax.text(0, -0.42, words, ha="center", va="top", fontsize=13)
+    """Four latent variable models as graphs: white circles are latent, shaded ones observed."""
+    fig, axes = plots.figure(1, 4, size=(14, 3.7))
+    for ax, (name, nodes, arrows, words) in zip(axes, FAMILIES, strict=True):
+        graph(nodes, arrows, title=name, ax=ax)
+        ax.set(xlim=(-1.6, 1.6) if len(nodes) < 6 else (0.4, 3.6), ylim=(-0.4, 1.9))
+        ax.text(0.5, -0.02, words, ha="center", va="top", fontsize=13, transform=ax.transAxes)
     return fig
 
 

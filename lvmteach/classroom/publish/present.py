@@ -1,11 +1,12 @@
 """JupyterLab for a projector: `make present`.
 
     python -m lvmteach.classroom.publish.present            make the copies below build/present, open JupyterLab on them
+    python -m lvmteach.classroom.publish.present --core     the same, each notebook cut to its core of 45 minutes
 
 It opens a list of the stages; each leads to the whole notebook and to its lecture demo alone. Letters are large, one
-document fills the window, the code of the demos is folded (a click on the bar at its left unfolds it), speaker notes
-are closed. Settings and layout are those below build/present, made anew each time: your own are neither used nor
-touched, and what is changed in a lecture stays in the copies. On loopback only, behind JupyterLab's token.
+document fills the window, the code of the demos and of checks is folded (a click on the bar at its left unfolds it),
+speaker notes are closed. Settings and layout are those below build/present, made anew each time: your own are neither
+used nor touched, and what is changed in a lecture stays in the copies. On loopback only, behind JupyterLab's token.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import nbformat
 
 from lvmteach.classroom.publish import lecture
+from lvmteach.classroom.publish.core import core, is_check
 
 # By plugin, as JupyterLab's settings editor shows them. As a user's settings: sizes of letters are read from no others.
 SETTINGS = {
@@ -50,8 +52,12 @@ Run a lecture demo by *Run*, *Run All Cells*: it is ready within seconds, whatev
 """
 
 
-def build(root: Path, out: Path) -> Path:
-    """Make copies, list and settings below `out`; return the folder that JupyterLab opens."""
+def build(root: Path, out: Path, *, core_only: bool = False) -> Path:
+    """Make copies, list and settings below `out`; return the folder that JupyterLab opens.
+
+    Args:
+        core_only: leave the further sections out.
+    """
     shutil.rmtree(out, ignore_errors=True)
     course = out / "course"
     (course / "demos").mkdir(parents=True)
@@ -69,7 +75,8 @@ def build(root: Path, out: Path) -> Path:
             nbformat.write(folded(lecture.demo(notebook)), course / "demos" / path.name)
             row += f" — [lecture demo](demos/{path.name})"
         rows.append(row)
-        nbformat.write(with_demo_folded(notebook), course / path.name)
+        shown = with_demo_and_checks_folded(notebook)
+        nbformat.write(core(shown) if core_only else shown, course / path.name)
     (course / "course.md").write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
     return course
 
@@ -81,9 +88,9 @@ def folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def with_demo_folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with the code of its lecture demo folded."""
-    for cell in lecture.section(notebook):
+def with_demo_and_checks_folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with the code of its lecture demo, and of what only compares, folded."""
+    for cell in (*lecture.section(notebook), *filter(is_check, notebook.cells)):
         _fold(cell)  # the cells themselves, not copies of them
     return notebook
 
@@ -108,11 +115,12 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m lvmteach.classroom.publish.present", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--out", type=Path, default=Path("build/present"), help="where the copies are made")
+    parser.add_argument("--core", action="store_true", help="the cores alone, without what is marked Further")
     args, jupyter = parser.parse_known_args(arguments)
     if not lecture.stages(Path.cwd()):
         raise SystemExit(f"no notebooks in notebooks/ below {Path.cwd()}: run from the project's root")
     # What is left of the command line is JupyterLab's: --no-browser, --port=8888.
-    whole = [*command(build(Path.cwd(), args.out)), *jupyter]
+    whole = [*command(build(Path.cwd(), args.out, core_only=args.core)), *jupyter]
     if os.name == "posix":
         os.execv(whole[0], whole)  # in this one's place, so that Ctrl-C is JupyterLab's, and it ends its kernels
     return subprocess.call(whole)

@@ -2,9 +2,11 @@
 
     python -m lvmteach.classroom.publish.slides             every notebook, as build/slides/NAME.html, and an index
     python -m lvmteach.classroom.publish.slides 03 08       those whose names begin so
+    python -m lvmteach.classroom.publish.slides --core      the cores of 45 minutes alone
 
 reveal.js comes from the package `pyreveal` (the extra `slides`) and is copied beside the slides; maths is MathML, which
-browsers lay out themselves. A section goes to the right, its cells downwards; S opens the speaker's window with notes.
+browsers lay out themselves. Cells that only compare, for the tests, are left out. A section goes to the right, its
+cells downwards; S opens the speaker's window with notes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from nbconvert import SlidesExporter
 from nbformat import NotebookNode
 
 from lvmteach.classroom.publish import lecture
+from lvmteach.classroom.publish.core import core, is_check
 from lvmteach.classroom.publish.html import maths_to_mathml
 
 LINES, WIDTH = 18, 95  # what a slide holds, about; more goes to the next one
@@ -52,7 +55,7 @@ TEMPLATE = """\
   :root { --jp-content-font-size1: 24px; --jp-code-font-size: 20px; --jp-cell-prompt-width: 0px; }
   .jp-InputPrompt, .jp-OutputPrompt, .jp-InputCollapser, .jp-OutputCollapser { display: none; }
   .reveal .jp-OutputArea-output img { display: block; margin: 0 auto; max-width: 100%; max-height: 620px;
-    height: 620px; object-fit: contain; }
+    width: auto; height: 620px; object-fit: contain; }
   .reveal pre { width: 100%; margin: 0; box-shadow: none; font-size: var(--jp-code-font-size); }
   .reveal pre, .reveal .highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; box-sizing: border-box; }
   .reveal table { font-size: 0.85em; margin: 0; }
@@ -94,8 +97,11 @@ INDEX = """\
 """
 
 
-def build(root: Path, out: Path, names: list[str]) -> list[Path]:
+def build(root: Path, out: Path, names: list[str], *, core_only: bool = False) -> list[Path]:
     """Write the notebooks that begin with one of `names` (or all) as slides, reveal.js beside them; return the pages.
+
+    Args:
+        core_only: leave the further sections out.
 
     Raises:
         SystemExit: no such notebook, or reveal.js is not installed.
@@ -110,7 +116,8 @@ def build(root: Path, out: Path, names: list[str]) -> list[Path]:
     pages = []
     for path in chosen:
         pages.append(out / f"{path.stem}.html")
-        pages[-1].write_text(to_slides(nbformat.read(path, as_version=4)), encoding="utf-8")
+        notebook = nbformat.read(path, as_version=4)
+        pages[-1].write_text(to_slides(core(notebook) if core_only else notebook), encoding="utf-8")
     links = [
         f'<li><a href="{p.name}">{html.escape(p.stem.replace("_", " "))}</a></li>'
         for p in sorted(out.glob("??_*.html"))
@@ -173,13 +180,13 @@ def _pieces(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, int]]:
                 yield nbformat.v4.new_markdown_cell(maths_to_mathml(part)), _height(part)
             for note in notes:
                 yield nbformat.v4.new_markdown_cell(maths_to_mathml(note)), NOTE
-        elif not lecture.LIVE.search(cell.source):  # its key frame stands beside it
+        elif not is_check(cell) and not (lecture.LIVE.search(cell.source) and not _picture(cell)):
             yield from _code(cell)
 
 
 def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, int]]:
     code = 1 + cell.source.count("\n")
-    if any("image/png" in output.get("data", {}) for output in cell.outputs):
+    if _picture(cell):
         yield nbformat.v4.new_code_cell(cell.source), code
         below = nbformat.v4.new_code_cell("", outputs=cell.outputs)
         below.metadata["transient"] = {"remove_source": True}
@@ -187,6 +194,10 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, int]]:
     else:
         printed = sum(str(output.get("text", " ")).count("\n") + 1 for output in cell.outputs)
         yield nbformat.v4.new_code_cell(cell.source, outputs=cell.outputs), code + printed
+
+
+def _picture(cell: NotebookNode) -> bool:
+    return any("image/png" in output.get("data", {}) for output in cell.outputs)
 
 
 def in_parts(markdown: str) -> list[str]:
@@ -230,8 +241,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("names", nargs="*", help="the start of notebooks' names (08); default: all")
     parser.add_argument("--out", type=Path, default=Path("build/slides"), help="where the slides are written")
+    parser.add_argument("--core", action="store_true", help="the cores alone, without what is marked Further")
     args = parser.parse_args(arguments)
-    for page in build(Path.cwd(), args.out, args.names):
+    for page in build(Path.cwd(), args.out, args.names, core_only=args.core):
         print(page)
     print(f"open {args.out / 'index.html'} in a browser")
 
