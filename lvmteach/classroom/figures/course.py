@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +16,15 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from lvmteach.classroom.figures import plots
-from lvmteach.classroom.figures.diagram import block, graph, latent, observed
+from lvmteach.classroom.figures.diagram import block, given, graph, latent, observed
 
 GRID = np.linspace(-4, 4, 200)
+
+
+def start_here(ax: Axes) -> None:
+    nodes = {"$z$": latent(0, 1.1), "$x$": observed(0, 0), "$\\theta$": given(1.1, 0)}
+    graph(nodes, ["$z$ -> $x$", "$\\theta$ -> $x$"], ax=ax)
+    ax.set(xlim=(-1.6, 2.0), ylim=(-0.45, 1.55))
 
 
 def monte_carlo(ax: Axes) -> None:
@@ -45,6 +52,14 @@ def gaussian_mixtures(ax: Axes) -> None:
         ax.scatter(*(centre + 0.55 * rng.standard_normal((35, 2))).T, 14, colour)
         plots.ellipse(ax, centre, 0.3 * np.eye(2), color=colour)
     ax.set(xlim=(-4, 4), ylim=(-2.8, 2.8))
+
+
+def log_linear(ax: Axes) -> None:
+    # Two classes of 2 x 2 blocks, p(x|c) proportional to exp(w_c . features): the probability of each of 16 images.
+    ink = np.arange(16)[:, None] >> np.arange(4) & 1
+    for turn, (weights, colour) in enumerate((((1.4, 1.4, -1, -1), plots.BLUE), ((-1, 1.2, -1, 1.2), plots.ORANGE))):
+        p = np.exp(ink @ np.array(weights))
+        ax.bar(np.arange(16) + 0.4 * turn, p / p.sum(), 0.4, color=colour)
 
 
 def variational_inference(ax: Axes) -> None:
@@ -79,28 +94,52 @@ def importance_weighted(ax: Axes) -> None:
     ax.set_xscale("log")
 
 
+def richer_models(ax: Axes) -> None:
+    rng = np.random.default_rng(4)
+    for k, colour in enumerate((plots.BLUE, plots.ORANGE, plots.GREEN, plots.RED, plots.PURPLE)):
+        angle = 2 * np.pi * k / 5
+        along, across = rng.standard_normal((2, 45)) * [[0.55], [0.12]]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        x, y = turn @ np.stack([1.5 + along, across + 0.35 * along**2])
+        ax.scatter(x, y, 12, colour)
+    ax.set(xlim=(-4.5, 4.5), ylim=(-3, 3))
+
+
+def sequences(ax: Axes) -> None:
+    rng = np.random.default_rng(2)
+    label = np.repeat([0, 1, 0, 1, 0], [14, 9, 16, 12, 9])
+    ax.step(np.arange(60), label, where="mid", color=plots.BLUE)
+    ax.scatter(np.arange(60), label + 0.28 * rng.standard_normal(60), 14, plots.GREY)
+    ax.set(ylim=(-1.1, 2.1))
+
+
 STAGES = (
+    ("00 Start here", "What is a latent variable, and what is it for?", start_here),
     ("01 Monte Carlo", "How do samples make an integral?", monte_carlo),
     ("02 Factor analysis", "Which few causes explain many pixels?", factor_analysis),
     ("03 Gaussian mixtures", "Which group does each point belong to?", gaussian_mixtures),
+    ("04 Log-linear models", "What if the M step has no formula?", log_linear),
     ("05 Variational inference", "What if the posterior has no formula?", variational_inference),
     ("06 Wake-sleep", "Can a net learn to guess the causes?", wake_sleep),
     ("07 Gradient estimators", "How do you differentiate an expectation?", gradient_estimators),
     ("08 Variational autoencoder", "What if both directions are deep?", variational_autoencoder),
     ("09 Importance weighted", "How close to log p(x) can a bound come?", importance_weighted),
+    ("10 Richer models", "What of other data and other priors?", richer_models),
+    ("11 Sequences and time", "What if the cause moves in time?", sequences),
 )
 
 
 def course_map() -> Figure:
-    """Eight panels, two rows, read from left to right."""
-    fig, axes = plots.figure(2, 4, size=(15, 6.6))
+    """A panel a stage, three rows, read from left to right."""
+    fig, axes = plots.figure(3, 4, size=(15, 10.2))
     for ax, (name, question, draw) in zip(axes.flat, STAGES, strict=True):
         draw(ax)
-        ax.set(xticks=[], yticks=[], xticklabels=[], yticklabels=[])
+        # One box for all, whatever is in it: titles and questions stand at one height.
+        ax.set(xticks=[], yticks=[], xticklabels=[], yticklabels=[], box_aspect=0.56, aspect="auto")
         ax.tick_params(which="both", length=0, labelsize=0)
         ax.spines[:].set_visible(False)
-        ax.set_title(name, weight="bold", fontsize=16)
-        ax.text(0.5, -0.1, question, ha="center", va="top", fontsize=12.5, transform=ax.transAxes)
+        ax.set_title(name, weight="bold", fontsize=16, y=1.0, pad=10)
+        ax.text(0.5, -0.07, fill(question, 25), ha="center", va="top", fontsize=14, transform=ax.transAxes)
     return fig
 
 
@@ -140,4 +179,4 @@ def families() -> Figure:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_bytes(plots.png(course_map(), dpi=90))
+    Path(sys.argv[1]).write_bytes(plots.png(course_map(), dpi=100))
