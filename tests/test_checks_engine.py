@@ -2,6 +2,7 @@
 
 import math
 import signal
+import sys
 import warnings
 from dataclasses import replace
 
@@ -307,3 +308,10 @@ def test_a_case_of_several_tensors_is_told_by_their_shapes():
     net = ((torch.ones(2, 3), torch.ones(3)), (torch.ones(3, 1), torch.ones(1)))
     nets = Exercise("Scale the last bias.", last, lambda seed: [(net, 2.0)], {"No.": lambda layers, size: layers[0][1]})
     assert "on layers (((2, 3), (3,)), ((3, 1), (1,))), size = 2.0" in nets.judge(lambda layers, size: -size).message
+
+
+@pytest.mark.parametrize("leave", [lambda x: sys.exit(), lambda x: sys.exit("done"), lambda x: exit(0)])
+def test_an_answer_that_leaves_the_program_is_an_answer_that_failed(leave):
+    verdict = exercise.judge(leave)
+    assert verdict.status == "not yet"
+    assert "SystemExit" in verdict.message

@@ -71,11 +71,43 @@ def test_run_names_the_notebook_and_the_cell_that_failed(course, capsys):
     assert "ZeroDivisionError" in said
 
 
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "cell 4: import os; os.kill"),
+        ("import sys; sys.exit()", "cell 4: import sys"),
+    ],
+)
+def test_a_kernel_that_dies_is_a_verdict_and_the_next_notebook_runs(course, capsys, dies, said):
+    course.write_text(SOURCE.replace("2 + 2", dies))
+    after = course.with_name("99_zzz.py")
+    after.write_text("# %%\n1 + 1\n")
+    for text in (course, after):
+        notebooks.sync(text)
+    assert notebooks.main(["run"]) == 1
+    out = capsys.readouterr().out
+    assert said in out
+    assert "99_zzz ... ok" in out
+    assert Path("build/html/notebooks/99_try.html").exists()
+
+
+def test_a_kernel_that_cannot_start_is_a_verdict(course, capsys, monkeypatch):
+    def no_kernel(*_args, **_kwargs):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(notebooks.NotebookClient, "execute", no_kernel)
+    notebooks.sync(course)
+    assert notebooks.main(["run"]) == 1
+    said = capsys.readouterr().out
+    assert "before its first cell" in said
+    assert "Traceback" not in said
+
+
 def test_run_leaves_the_notebook_alone_and_fetches_nothing(course):
     before = notebooks.sync(course).read_bytes()
     assert notebooks.main(["run"]) == 0
     assert notebooks.pair(course).read_bytes() == before
-    page = Path("build/notebooks/99_try.html").read_text()
+    page = Path("build/html/notebooks/99_try.html").read_text()
     assert "<math" in page
     fetched = r"""(?:src|href)=["']https?:|@import\s+url\(["']?https?:|import\(["']https?:"""
     assert re.findall(fetched, page) == []

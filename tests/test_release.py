@@ -125,3 +125,27 @@ def test_two_solutions_in_one_cell():
     )
     assert text.count("raise NotImplementedError()") == 2
     assert gone == {"return 1", "return 2"}
+
+
+MAGIC = [
+    "%matplotlib inline",
+    "!pip list",
+    "%%bash\nls",
+    "x = !ls",
+    "np.sqrt?",
+    "# in the end, solve for W",
+    "%time f()",
+]
+
+
+@pytest.mark.parametrize("code", MAGIC)
+def test_a_notebooks_own_language_is_no_error(code):
+    assert without_solution(code, "cell 1")[0] == code
+
+
+@pytest.mark.parametrize(
+    "comment", ["# end solution", "### BEGIN SOL", "#begin of the solution", "## solution", "# solution ends"]
+)
+def test_a_comment_that_looks_like_a_marker_is_refused(comment):
+    with pytest.raises(ReleaseError, match="looks like a marker"):
+        without_solution(comment, "cell 1")

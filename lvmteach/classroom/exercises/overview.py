@@ -71,6 +71,14 @@ def page(solutions: Path) -> str:
     return f"{head}{_ABOVE_AND_BELOW}\n\n{table(entries(solutions))}\n{_ABOVE_AND_BELOW}{foot}"
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not (Path(arguments[0]) / "README.md").is_file():
+        print(f"expected the folder of the solutions, with its README.md, got {arguments}", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
     (folder / "README.md").write_text(page(folder), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,6 @@ Anything odd about a marker is an error that names file and line, and then nothi
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import sys
@@ -23,11 +22,17 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from lvmteach.classroom.publish import cells
 from lvmteach.classroom.publish.notebooks import from_text, stamp
+from lvmteach.classroom.publish.output import keep_aside, sign
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+# `# end solution`, `### BEGIN SOL`, `# solution`; a sentence with such words ("in the end, solve for W") is prose.
 _LOOKS_LIKE_A_MARKER = re.compile(
-    r"#.*\b(begin|end)\b.*\bsol|#.*\bsolution\b.*\b(begin|end)\b|#+\s*sol\w*\s*$", re.IGNORECASE
+    r"#\W*(?:begin|end)\W+solution\b"
+    r"|#\W*(?:begin|end|start|stop)\W+(?:(?:of|the)\W+)*sol\w*\W*$"
+    r"|#\W*sol\w*(?:\W+(?:begin|end|start|stop)s?)?\W*$",
+    re.IGNORECASE,
 )
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 _CHECK = re.compile(r"\bcheck\.\w+\(")
@@ -47,9 +52,12 @@ def release(solutions: Path, exercises: Path) -> list[Path]:
     sources = sorted((solutions / "text").glob("*.py")) or sorted(solutions.glob("*.ipynb"))
     if not sources:
         raise ReleaseError(f"no solutions: {solutions} holds neither text/*.py nor *.ipynb")
-    made = {exercises / f"{source.stem}.ipynb": nbformat.writes(stripped(source)) + "\n" for source in sources}
+    made = {exercises / f"{source.stem}.ipynb": stripped(source) for source in sources}
     exercises.mkdir(parents=True, exist_ok=True)
-    for target, text in made.items():
+    for target, notebook in made.items():
+        if target.exists():
+            keep_aside(target, nbformat.read(target, as_version=4), notebook)
+        text = nbformat.writes(notebook) + "\n"
         partial = target.with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, target)
@@ -71,6 +79,7 @@ def stripped(source: Path) -> NotebookNode:
         _mark_for_nbgrader(cell, bool(gone), f"{source.stem}-{number}")
     _prove_nothing_is_left(notebook, removed, source)
     stamp(notebook, f"exercises/{source.stem}")
+    sign(notebook)
     return notebook
 
 
@@ -106,7 +115,7 @@ def without_solution(code: str, place: str, first_line: int = 1) -> tuple[str, s
         raise ReleaseError(f"{place}, line {opened}: {BEGIN} is never ended; add {END}")
     text = "\n".join(kept)
     try:
-        ast.parse(text)
+        cells.tree(text)
     except SyntaxError as problem:
         raise ReleaseError(f"{place}: without its solution the cell does not parse ({problem.msg})") from problem
     return text, gone - {""}
@@ -155,7 +164,7 @@ def _first_line(source: Path, code: str) -> int:
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
-        print(__doc__, file=sys.stderr)
+        print(__doc__ or "usage: SOLUTIONS EXERCISES", file=sys.stderr)
         return 2
     try:
         made = release(Path(arguments[0]), Path(arguments[1]))

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     """What one call did. where: the student's own line that raised. changed: the name of an input it altered."""
 
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     where: str = ""
     printed: str = ""
     changed: str = ""
@@ -47,7 +47,7 @@ def attempt(function: Callable, args: tuple, seconds: float) -> Outcome:
             value = function(*given)
     except TimeLimit:
         return Outcome(timed_out=True)
-    except Exception as error:  # whatever the student's code raises is a finding, not our failure
+    except (Exception, SystemExit) as error:  # whatever the student's code raises is a finding, not our failure
         return Outcome(error=error, where=_own_line(function, error), printed=printed.getvalue())
     return Outcome(value, printed=printed.getvalue(), changed=_changed(function, args, given))
 
@@ -127,7 +127,7 @@ def _same(old: Any, new: Any) -> bool:
     return True
 
 
-def _own_line(function: Callable, error: Exception) -> str:
+def _own_line(function: Callable, error: BaseException) -> str:
     """Where in the student's own code it happened: the innermost line of the function's file."""
     code = getattr(function, "__code__", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]

@@ -47,7 +47,7 @@ def build() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", help="the demos whose stills are drawn; default: all")
     args = parser.parse_args(arguments)
     build()

@@ -36,6 +36,8 @@ INCH = 96  # of a figure on the page, in CSS pixels
 LOCK = threading.RLock()
 _STILL: WeakKeyDictionary[Figure, object] = WeakKeyDictionary()
 
+# From matplotlib's own defaults: what a reader has set (text.usetex, say) would break or change the figures.
+matplotlib.rcdefaults()
 matplotlib.rcParams.update(
     {
         "font.size": 14,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -18,6 +17,7 @@ import nbformat
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.html import maths_to_mathml
 from lvmteach.classroom.publish.notebooks import stamp
+from lvmteach.classroom.publish.output import fresh
 
 SETTINGS = (
     "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", "--VoilaConfiguration.classic_tree=True",
@@ -85,7 +85,7 @@ def build(root: Path, out: Path) -> list[str]:
 
     A notebook without the section has no page.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    out = fresh(out, root)
     pages, templates = out / "pages", out / "templates"
     pages.mkdir(parents=True)
     templates.mkdir()
@@ -120,7 +120,7 @@ def _card(name: str, notebook: nbformat.NotebookNode) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.demo_pages", description=__doc__.split("\n")[0]
+        prog="python -m lvmteach.classroom.publish.demo_pages", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--out", type=Path, default=Path("build/demos"), help="where the pages are made")
     args, voila = parser.parse_known_args(arguments)

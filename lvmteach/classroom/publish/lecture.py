@@ -14,6 +14,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from lvmteach.classroom.publish.cells import tree
+
 HEADING = "Lecture demo"
 _SECTION = re.compile(r"^(?=## )", re.M)
 _NOTE = re.compile(r"<details>\s*<summary>Speaker notes?</summary>\s*(.*?)\s*</details>", re.S)
@@ -85,7 +87,10 @@ def demo(notebook: NotebookNode) -> NotebookNode:
 
 def without_key_frames(source: str) -> str:
     """Code without its statements that only display a key frame."""
-    lines, statements = source.splitlines(), ast.parse(source).body
+    parsed = tree(source)
+    if parsed is None:
+        return source
+    lines, statements = source.splitlines(), parsed.body
     for statement in reversed(statements):
         call = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("key_frame"):

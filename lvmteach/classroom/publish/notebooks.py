@@ -2,7 +2,7 @@
 
     python -m lvmteach.classroom.publish.notebooks sync    notebooks/text/08_vae.py ...  text -> notebook, outputs kept
     python -m lvmteach.classroom.publish.notebooks execute notebooks/text/08_vae.py ...  the same, run, outputs stored
-    python -m lvmteach.classroom.publish.notebooks run     [--out build]                  run everything, write HTML
+    python -m lvmteach.classroom.publish.notebooks run     [--out build/html]             run everything, write HTML
 
 The text file FOLDER/text/NAME.py (jupytext, py:percent) is the source and the only place to edit; FOLDER/NAME.ipynb is
 what a student opens. `run` reads the notebooks and leaves them as they are.
@@ -21,11 +21,26 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+from lvmteach.classroom.publish.output import fresh, keep_aside, sign
 
 FOLDERS = ("notebooks", "solutions")  # every folder with a text/ beside its notebooks
 CELL_SECONDS = 300
+# What JupyterLab writes into a notebook that it opens: with it there, opening one changes nothing (on this Python).
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": "3.11.7",
+    },
+}
 
 
 def sources(root: Path) -> list[Path]:
@@ -46,8 +61,9 @@ def from_text(text: Path) -> NotebookNode:
     notebook = jupytext.read(text, fmt="py:percent")
     stamp(notebook, f"{text.parent.parent.name}/{text.stem}")
     notebook.metadata.pop("jupytext", None)
-    notebook.metadata["language_info"] = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
+    notebook.metadata.update(KERNEL)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    sign(notebook)
     return notebook
 
 
@@ -73,7 +89,9 @@ def sync(text: Path) -> Path:
     target = pair(text)
     notebook = from_text(text)
     if target.exists():
-        notebook = with_outputs_of(notebook, nbformat.read(target, as_version=4))
+        stored = nbformat.read(target, as_version=4)
+        keep_aside(target, stored, notebook)
+        notebook = with_outputs_of(notebook, stored)
     _write(notebook, target)
     return target
 
@@ -97,7 +115,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = list(_tidy(cell.outputs))
-    notebook.metadata["language_info"] = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
+    notebook.metadata.update(KERNEL)
     return notebook
 
 
@@ -127,8 +145,20 @@ def failing_cell(notebook: NotebookNode) -> str:
     raised = [(n, cell) for n, cell in code if any(output.output_type == "error" for output in cell.outputs)]
     # A cell that ran out of time has neither an error nor a count.
     unfinished = [(n, cell) for n, cell in code if not cell.execution_count]
+    if not raised + unfinished:
+        return "no cell"
     number, cell = (raised + unfinished)[0]
     return f"cell {number}: {cell.source.splitlines()[0]}"
+
+
+def what_failed(notebook: NotebookNode, problem: Exception) -> str:
+    """How a run ended, in words: a cell that raised, ran out of time or killed its kernel; or no kernel at all."""
+    if isinstance(problem, CellExecutionError | CellTimeoutError):
+        return f"FAILED in {failing_cell(notebook)}\n{str(problem).strip().splitlines()[-1]}"
+    if isinstance(problem, DeadKernelError):
+        return f"FAILED in {failing_cell(notebook)}\nthe kernel died there (out of memory, or ended by the cell itself)"
+    words = str(problem).strip().splitlines() or ["no words"]
+    return f"FAILED before its first cell was through: {type(problem).__name__}: {words[-1]}"
 
 
 def run(root: Path, out: Path, names: list[str]) -> int:
@@ -139,10 +169,10 @@ def run(root: Path, out: Path, names: list[str]) -> int:
     """
     from lvmteach.classroom.publish.html import to_html
 
-    out.mkdir(parents=True, exist_ok=True)
     chosen = [path for path in sources(root) if not names or any(path.stem.startswith(name) for name in names)]
     if not chosen:
         raise SystemExit(f"no notebook of {', '.join(names) or 'the course'} below {root}: run from the project's root")
+    out = fresh(out, root)
     failed = 0
     for number, text in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {text.parent.parent.name}/{text.stem} ... ", end="", flush=True)
@@ -154,9 +184,9 @@ def run(root: Path, out: Path, names: list[str]) -> int:
         try:
             execute(notebook, pair(text).parent)
             verdict = "ok"
-        except (CellExecutionError, CellTimeoutError) as problem:
+        except Exception as problem:  # whichever way it ended, the notebooks after it are run
             failed += 1
-            verdict = f"FAILED in {failing_cell(notebook)}\n{str(problem).strip().splitlines()[-1]}\n  "
+            verdict = f"{what_failed(notebook, problem)}\n  "
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(to_html(notebook, title=text.stem), encoding="utf-8")
         print(f"{verdict} {time.perf_counter() - start:.0f} s -> {page}", flush=True)
@@ -172,11 +202,11 @@ def _write(notebook: NotebookNode, target: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.notebooks", description=__doc__.split("\n")[0]
+        prog="python -m lvmteach.classroom.publish.notebooks", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("verb", choices=("sync", "execute", "run"))
     parser.add_argument("names", nargs="*", help="text sources; for `run` the start of their names (08); default: all")
-    parser.add_argument("--out", type=Path, default=Path("build"), help="where `run` writes HTML")
+    parser.add_argument("--out", type=Path, default=Path("build/html"), help="where `run` writes HTML")
     args = parser.parse_args(arguments)
     root = Path.cwd()
     if args.verb == "run":
@@ -189,8 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
             notebook = nbformat.read(target, as_version=4)
             try:
                 execute(notebook, target.parent)
-            except (CellExecutionError, CellTimeoutError) as problem:
-                print(f"{text.stem} FAILED in {failing_cell(notebook)}\n{problem}", file=sys.stderr)
+            except Exception as problem:
+                print(f"{text.stem} {what_failed(notebook, problem)}\n{problem}", file=sys.stderr)
                 return 1
             _write(notebook, target)
         size = target.stat().st_size / 1024

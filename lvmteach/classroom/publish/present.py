@@ -23,6 +23,7 @@ import nbformat
 
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.core import core, is_check
+from lvmteach.classroom.publish.output import fresh
 
 # By plugin, as JupyterLab's settings editor shows them. As a user's settings: sizes of letters are read from no others.
 SETTINGS = {
@@ -58,7 +59,7 @@ def build(root: Path, out: Path, *, core_only: bool = False) -> Path:
     Args:
         core_only: leave the further sections out.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    out = fresh(out, root)
     course = out / "course"
     (course / "demos").mkdir(parents=True)
     for plugin, values in SETTINGS.items():
@@ -112,7 +113,7 @@ def command(course: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.present", description=__doc__.split("\n")[0]
+        prog="python -m lvmteach.classroom.publish.present", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--out", type=Path, default=Path("build/present"), help="where the copies are made")
     parser.add_argument("--core", action="store_true", help="the cores alone, without what is marked Further")

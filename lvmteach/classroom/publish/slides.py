@@ -27,6 +27,7 @@ from nbformat import NotebookNode
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.core import core, is_check
 from lvmteach.classroom.publish.html import maths_to_mathml
+from lvmteach.classroom.publish.output import fresh
 
 LINES, WIDTH = 18, 95  # what a slide holds, about; more goes to the next one
 NOTE = -1  # the height of what is for the speaker
@@ -109,7 +110,7 @@ def build(root: Path, out: Path, names: list[str], *, core_only: bool = False) -
     chosen = [p for p in lecture.stages(root) if not names or any(p.stem.startswith(name) for name in names)]
     if not chosen:
         raise SystemExit(f"no notebook of {', '.join(names) or 'the course'} below {root}: run from the project's root")
-    out.mkdir(parents=True, exist_ok=True)
+    out = fresh(out, root, keep=True)
     copy_reveal(out / "reveal")
     for picture in (root / "notebooks").glob("*.png"):
         shutil.copy(picture, out)
@@ -237,7 +238,7 @@ def _lines(block: str) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.slides", description=__doc__.split("\n")[0]
+        prog="python -m lvmteach.classroom.publish.slides", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("names", nargs="*", help="the start of notebooks' names (08); default: all")
     parser.add_argument("--out", type=Path, default=Path("build/slides"), help="where the slides are written")
