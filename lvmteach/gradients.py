@@ -74,7 +74,7 @@ def reparameterised(f: Function, q: Distribution, K: int) -> Tensor:
     """Mean of f(z_k), z_k = h(eps_k; gamma): the gradient passes through the draws and through f's own parameters.
 
     d/dgamma E_q[f] = E_eps[ grad_z f . dh/dgamma + df/dgamma ]. Wrong, and silently so, where f jumps: there its slope
-    does not tell its change.
+    does not tell its change. Only an f that is flat between its jumps is noticed, since its value carries no gradient.
 
     Args:
         f: differentiable; takes z, (K, *batch, *event), and returns (K, *batch).
@@ -100,6 +100,32 @@ def reparameterised(f: Function, q: Distribution, K: int) -> Tensor:
     if z.requires_grad and not f_z.requires_grad:
         raise ValueError("f's value carries no gradient: f counts, compares or detaches z; use score_function")
     return f_z.mean(0)
+
+
+def implicit(q: Distribution, K: int) -> Float[Tensor, "K *B"]:
+    """K draws of a scalar q whose distribution function F is known, with the path that keeps F(z; gamma) in place.
+
+    F(z; gamma) = u with u held gives dz/dgamma = -(dF/dgamma) / q(z), without F's inverse: so a mixture can be
+    reparameterised, and a Gamma (torch's own `rsample` does it). f of these draws has the gradient of
+    `reparameterised`, and its conditions: a continuous q, and an f without jumps.
+
+    Raises:
+        ValueError: K < 1, q is discrete or of vectors, or has no `cdf`.
+
+    Source: Figurnov, Mohamed and Mnih 2018, section 3.
+    """
+    at_least(1, K=K)
+    if q.event_shape or q.support.is_discrete:
+        raise ValueError(
+            f"implicit needs a continuous scalar q, got {_name(q)} with event shape {tuple(q.event_shape)}; use "
+            "score_function, or draw one coordinate given the others"
+        )
+    z = q.sample((K,)).detach()
+    try:
+        F = q.cdf(z)
+    except NotImplementedError:
+        raise ValueError(f"implicit needs q.cdf, which {_name(q)} does not have; use score_function") from None
+    return z - (F - F.detach()) / q.log_prob(z).detach().exp()
 
 
 def score_function(f: Function, q: Distribution, K: int, baseline: Baseline | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """Helmholtz machines: binary belief nets taught by wake-sleep, each unit by its own delta rule.
 
-`model` holds the two nets and the steps that teach them, `enumeration` what is known exactly: sums over all latent
-states where there are few, and the bars, whose entropy is known.
+`model` holds the two nets and the steps that teach them, `objectives` what both nets can climb together, `enumeration`
+what is known exactly: sums over all latent states where there are few, and the bars, whose entropy is known.
 """
 
 from lvmteach.helmholtz.enumeration import Bars, Exact, bars, exact, posterior, recognition, states
@@ -15,6 +15,7 @@ from lvmteach.helmholtz.model import (
     sleep_step,
     wake_step,
 )
+from lvmteach.helmholtz.objectives import climb, gumbel_elbo, score_bound, score_elbo
 
 __all__ = [
     "Bars",
@@ -23,12 +24,16 @@ __all__ = [
     "Machine",
     "bars",
     "binary",
+    "climb",
     "exact",
+    "gumbel_elbo",
     "log_bernoulli",
     "machine",
     "posterior",
     "recognition",
     "reweighted_step",
+    "score_bound",
+    "score_elbo",
     "sleep_step",
     "states",
     "wake_step",

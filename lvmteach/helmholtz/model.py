@@ -12,7 +12,7 @@ side by side on their own draws. `lvmteach.helmholtz.enumeration` sums over all 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import torch
@@ -56,6 +56,11 @@ class Machine(NamedTuple):
     def copies(self) -> tuple[int, ...]:
         """The leading dimensions *S; () for a single machine."""
         return tuple(self.prior.shape[:-1])
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Every parameter: the prior, then each layer's weight and bias, generative first."""
+        return (self.prior, *chain(*self.generative), *chain(*self.recognition))
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Machine:
         """A machine of f(parameter): `.map(torch.clone)` is a snapshot, `.map(lambda p: p[3])` the fourth copy."""
