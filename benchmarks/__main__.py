@@ -11,7 +11,7 @@ import sys
 
 from benchmarks.timing import machine, report
 
-MODULES = ("linear_gaussian", "mixtures", "helmholtz", "deep")
+MODULES = ("linear_gaussian", "mixtures", "hmm", "helmholtz", "deep")
 
 
 def main(names: list[str]) -> bool:

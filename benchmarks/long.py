@@ -28,13 +28,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lvmteach.bounds import dreg, elbo_analytic, iwae
+from lvmteach.bounds import dreg, iwae
 from lvmteach.checkpoints import data_hash, save
 from lvmteach.data import dynamic, load_images
 from lvmteach.evaluation import active_units, log_marginal
 from lvmteach.runtime import device, seeded
 from lvmteach.training import adam, cosine, train
 from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae, pretrained
+from lvmteach.warm_up import Annealed
 
 WORK = Path("build/long")
 TEST_SEED = 0  # of the one binarisation of the test images that every number is about
@@ -81,26 +82,6 @@ class Bound(nn.Module):
         if self.doubly:
             return dreg(*self.model.draw(x, self.K, detach_q=True))
         return iwae(self.model.log_weights(x, self.K))
-
-
-class Annealed(nn.Module):
-    """E[log p(x|z)] - beta KL(q(z|x) || p(z)), (B,) in nats; beta rises from 0 to 1 over the first `steps` calls.
-
-    The calls are counted in a buffer, so a run that is taken up again goes on with its beta.
-
-    Source: Sønderby, Raiko, Maaløe, Sønderby and Winther 2016, Ladder variational autoencoders, on warm-up.
-    """
-
-    def __init__(self, model: nn.Module, steps: int):
-        super().__init__()
-        self.model, self.steps = model, steps
-        self.register_buffer("done", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        beta = (self.done / self.steps).clamp(max=1)
-        self.done += 1
-        log_lik, kl = self.model.terms(x)
-        return elbo_analytic(log_lik, beta * kl)
 
 
 RECIPES = {

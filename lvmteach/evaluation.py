@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from lvmteach.arguments import at_least
 from lvmteach.integrals import Estimate
 
 
-def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Float[Tensor, "N"]:
+def log_marginal(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Float[Tensor, "N"]:
     """log p(x) of each image by importance sampling with q(z|x) as proposal: log 1/K sum_k w_k, in nats.
 
     The average of w is unbiased for p(x), so its logarithm is too small on average: by about Var[w] / (2 K p(x)^2)
@@ -42,7 +42,7 @@ def log_marginal(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 500
     return torch.cat(parts) - math.log(K)
 
 
-def log_likelihood(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Estimate:
+def log_likelihood(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Estimate:
     """The mean of log p(x) over images, in nats, by `log_marginal`, and its standard error.
 
     The standard error is the spread over images, std / sqrt(N): how far another test set of N would be. It does not
@@ -57,7 +57,7 @@ def log_likelihood(model, x: Float[Tensor, "N D"], K: int = 1000, chunk: int = 5
     return Estimate(log_p.mean(), log_p.std() / math.sqrt(len(log_p)))
 
 
-def active_units(model, x: Float[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, "L"]:
+def active_units(model, x: Num[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, "L"]:
     """Which latent dimensions tell one x from another: the variance over x of E_q[z] is above the threshold.
 
     A unit whose q(z|x) is the prior for every x has variance 0: it has collapsed.
@@ -72,7 +72,7 @@ def active_units(model, x: Float[Tensor, "N D"], threshold: float = 0.01) -> Boo
     return means.var(0) > threshold
 
 
-def reconstruct(model, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+def reconstruct(model, x: Num[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     """The mean of p(x|z) at the mean of q(z|x): what is left of x after the latent space."""
     with at_rest(model):
         _check(model, x)
@@ -80,10 +80,8 @@ def reconstruct(model, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
 
 
 def _log_sum(model, x: Tensor, samples: list[int]) -> Tensor:
-    total = x.new_full((len(x),), -math.inf)
-    for k in samples:
-        total = torch.logaddexp(total, torch.logsumexp(model.log_weights(x, k), 0))
-    return total
+    parts = [torch.logsumexp(model.log_weights(x, k), 0) for k in samples]
+    return torch.stack(parts).logsumexp(0)
 
 
 def _check(model, x: Tensor) -> None:

@@ -6,7 +6,8 @@ import copy
 import math
 from typing import NamedTuple
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, TransformedDistribution, kl_divergence
 
@@ -41,7 +42,7 @@ class VAE(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
 
-    def log_weights(self, x: Float[Tensor, "B D"], K: int = 1) -> Float[Tensor, "K B"]:
+    def log_weights(self, x: Num[Tensor, "B D"], K: int = 1) -> Float[Tensor, "K B"]:
         """log w = log p(x|z) + log p(z) - log q(z|x) at K reparameterised samples z ~ q(z|x), in nats.
 
         The logs are summed over pixels and over latent dimensions. The encoder runs once, however large K.
@@ -51,7 +52,7 @@ class VAE(nn.Module):
         """
         return self.draw(x, K).log_w
 
-    def draw(self, x: Float[Tensor, "B D"], K: int = 1, detach_q: bool = False) -> Draw:
+    def draw(self, x: Num[Tensor, "B D"], K: int = 1, detach_q: bool = False) -> Draw:
         """The log weights together with the samples they were computed from.
 
         Args:
@@ -62,7 +63,7 @@ class VAE(nn.Module):
         log_q = (as_constant(q) if detach_q else q).log_prob(z)
         return Draw(self.log_joint(x, z) - log_q, z)
 
-    def terms(self, x: Float[Tensor, "B D"], K: int = 1) -> Terms:
+    def terms(self, x: Num[Tensor, "B D"], K: int = 1) -> Terms:
         """What `bounds.elbo_analytic` takes: `elbo_analytic(*model.terms(x, K))`.
 
         Raises:
@@ -71,7 +72,7 @@ class VAE(nn.Module):
         q, z = self._sample(x, K)
         return Terms(self.decoder(z).log_prob(x), _kl(q, self.prior()))
 
-    def kl(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B"]:
+    def kl(self, x: Num[Tensor, "B D"]) -> Float[Tensor, "B"]:
         """KL(q(z|x) || p(z)) in closed form, in nats; never negative.
 
         Raises:
@@ -80,7 +81,7 @@ class VAE(nn.Module):
         self.check(x)
         return _kl(self.encoder(x), self.prior())
 
-    def log_joint(self, x: Float[Tensor, "B D"], z: Float[Tensor, "*K L"]) -> Float[Tensor, "*KB"]:
+    def log_joint(self, x: Num[Tensor, "B D"], z: Float[Tensor, "*K L"]) -> Float[Tensor, "*KB"]:
         """log p(x, z) = log p(x|z) + log p(z), in nats. A grid of points z (G, 1, L) serves every x: (G, B)."""
         return self.decoder(z).log_prob(x) + self.prior().log_prob(z)
 
@@ -112,7 +113,10 @@ class VAE(nn.Module):
     def _check_shape(self, x: Tensor) -> None:
         if x.ndim != 2:
             raise ValueError(f"x must be (B, D), got {tuple(x.shape)}; one point needs x[None], images x.flatten(1)")
-        if not x.is_floating_point():
+        if getattr(self.decoder, "tokens", False):
+            if x.dtype != torch.int64:
+                raise ValueError(f"x must be word numbers, int64, got {x.dtype}; Vocabulary.encode makes them")
+        elif not x.is_floating_point():
             raise ValueError(f"x must be floating point, got {x.dtype}; use x.float(), and for pixels / 255")
         D = getattr(self.decoder, "D", x.shape[1])
         if x.shape[1] != D:
