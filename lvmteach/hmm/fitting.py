@@ -67,7 +67,7 @@ def m_step(
     n = state.sum((0, 1))
     if (gone := n < torch.finfo(n.dtype).eps).any():
         raise FloatingPointError(
-            f"states {gone.nonzero().flatten().tolist()} explain no step any more; start elsewhere, or with fewer states"
+            f"states {gone.nonzero().flatten().tolist()} explain no step any more; start elsewhere, or take fewer"
         )
     if x.x.ndim == 2:
         counts = n.new_zeros(V, len(n)).index_add_(0, x.x[x.real], state[x.real])

@@ -106,7 +106,7 @@ def viterbi(
     lengths: Int[Tensor, " N"],
 ) -> Path:
     """argmax_z p(z, x): the forward recursion with max for sum, remembering where each maximum came from."""
-    N, T, C = log_b.shape
+    _, T, C = log_b.shape
     kind = torch.uint8 if C <= 256 else torch.int32
     stay = torch.arange(C, device=log_b.device).to(kind)
     best, came = log_start + log_b[:, 0], []

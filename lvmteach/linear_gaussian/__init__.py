@@ -1,7 +1,8 @@
 """Factor analysis and probabilistic PCA: z ~ N(0, I), x | z ~ N(mu + W z, Psi). Psi is diagonal, or sigma^2 I.
 
 `model` holds what the parameters say about data (posterior, likelihood, draws, imputation), `sufficient` the one
-pass over the data and PPCA's closed form, `fitting` EM, `missing` EM's steps for data with holes. Nowhere is a D x D
+pass over the data and PPCA's closed form, `fitting` EM, `missing` EM's steps for data with holes; `chain` gives the
+latent a memory from one step to the next (Kalman). Nowhere is a D x D
 matrix inverted.
 """
 

@@ -10,7 +10,8 @@ object whose last dimension is the event (`Independent(..., 1)`). Objectives see
 | p(z) | prior() | batch (), event L |
 | log w | model.log_weights(x, K) | K x B |
 
-Two stochastic layers are made of the same three parts: `lvmteach.vae.layers`.
+Two stochastic layers are made of the same three parts: `lvmteach.vae.layers`. Encoder and decoder of sentences, whose
+events are words: `lvmteach.vae.sentences`.
 
 Source: Kingma and Welling 2014.
 """

@@ -18,14 +18,17 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import safetensors
 import torch
 
 from lvmteach.checkpoints import load
 from lvmteach.vae.model import VAE
 from lvmteach.vae.parts import BernoulliDecoder, GaussianEncoder
 from lvmteach.vae.priors import StandardNormal
+from lvmteach.vae.sentences import sentence_vae
 
 FOLDER = Path(__file__).parent / "trained"
+SENTENCES = "sentences"  # the model of the generated language
 NAMES = ("plane", "iwae_1", "iwae_5", "iwae_50")
 PIXELS = 784
 
@@ -51,6 +54,25 @@ def pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
     model = mnist_vae(card["L"]).half()  # as in the file: `load` takes no other type
     load(model, FOLDER / f"{name}.safetensors")
     return Pretrained(model.float().to(device).eval(), card)
+
+
+def pretrained_sentences(device: torch.device | str = "cpu") -> Pretrained:
+    """The sentence VAE that comes with the package, for sentences of `lvmteach.data.language` (B, T), and its card."""
+    card = json.loads((FOLDER / f"{SENTENCES}.json").read_text())
+    weights = FOLDER / f"{SENTENCES}.safetensors"
+    with safetensors.safe_open(weights, "pt") as file:
+        V = file.get_slice("model.decoder.out.bias").get_shape()[0]
+    model = sentence_vae(V, card["L"]).half()
+    load(model, weights)
+    return Pretrained(model.float().to(device).eval(), card)
+
+
+def sentence_runs() -> list[dict]:
+    """How KL and NLL went in training, by setting and seed: the record `python -m benchmarks.sentences` made.
+
+    Each run has `step`, `kl` and `nll` (nats a sentence, on 300 test sentences), and their ends on all 2000.
+    """
+    return json.loads((FOLDER / f"{SENTENCES}_runs.json").read_text())
 
 
 def mnist_vae(L: int) -> VAE:

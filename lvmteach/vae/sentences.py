@@ -11,6 +11,7 @@ Source: Bowman, Vilnis, Vinyals, Dai, Jozefowicz and Bengio 2016.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
 from lvmteach.vae.model import VAE
-from lvmteach.vae.parts import StandardNormal, gaussian
+from lvmteach.vae.parts import gaussian
+from lvmteach.vae.priors import StandardNormal
 from lvmteach.vocabulary import END, MARKS, PAD, START, UNKNOWN, lengths
 
 
@@ -131,14 +133,14 @@ class SentenceDecoder(nn.Module):
 class Sentences(Distribution):
     """p(x|z) for a batch of z (*B, L); an event is a row of T numbers. Made by a `SentenceDecoder`."""
 
-    arg_constraints = {}
+    arg_constraints: ClassVar[dict] = {}
     support = constraints.independent(constraints.nonnegative_integer, 1)
 
     def __init__(self, decoder: SentenceDecoder, z: Float[Tensor, "*B L"]):
         self.decoder, self.z = decoder, z
         super().__init__(z.shape[:-1], torch.Size([decoder.longest]), validate_args=False)
 
-    def log_prob(self, x: Int[Tensor, "*B T"]) -> Float[Tensor, "*B"]:
+    def log_prob(self, x: Int[Tensor, "*B T"]) -> Float[Tensor, "*KB"]:
         """In nats, summed over the words and the END. Rows of x (B, T) serve every z (K, B, L).
 
         While its decoder is trained (`decoder.training`), words it reads are hidden with probability `dropout`.
