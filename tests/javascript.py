@@ -43,10 +43,11 @@ const acts = {
   points: (c, values, k, place) => c.move(values, k, place, model),
   stroke: (c, values, path) => c.draw(values, path, model),
 };
+const said = (values) => [values, demo.words(demo.compute(model, values), values)];
 const acted = (values, list) => told(JSON.parse(list).reduce((seen, [label, ...more]) => {
-  const control = demo.controls.find((c) => c.label === label && c.kind in acts), now = seen.at(-1);
-  return [...seen, { ...now, ...acts[control.kind](control, now, ...more) }];
-}, [JSON.parse(values)]));
+  const control = demo.controls.find((c) => c.label === label && c.kind in acts), [now] = seen.at(-1);
+  return [...seen, said({ ...now, ...acts[control.kind](control, now, ...more) })];
+}, [said(JSON.parse(values))]));
 const facts = () => told({ start: demo.start, about: demo.about, controls: demo.controls });
 """
 
@@ -101,7 +102,7 @@ class Page:
         """Fields and words at each setting."""
         return json.loads(self.engine.eval(f"answer({json.dumps(json.dumps(settings))})"))
 
-    def acted(self, values: dict[str, Any], actions: list[list]) -> list[dict[str, Any]]:
-        """The values before, and after each of the actions [label, ...]."""
+    def acted(self, values: dict[str, Any], actions: list[list]) -> list[list]:
+        """Values and words before, and after each of the actions [label, ...]."""
         given = json.dumps(json.dumps(values)), json.dumps(json.dumps(actions))
         return json.loads(self.engine.eval(f"acted({', '.join(given)})"))

@@ -38,8 +38,10 @@ def cases(name):
     return module
 
 
-def as_array(value: Any) -> np.ndarray:
+def as_array(value: Any) -> np.ndarray | str:
     """A field as float64; V8's words for what JSON cannot say become numbers again."""
+    if isinstance(value, str) and value.lower() not in ("nan", "infinity", "-infinity"):
+        return value
     if isinstance(value, torch.Tensor):
         value = value.double().numpy()
     return np.asarray(value, dtype=float)
@@ -71,22 +73,27 @@ def differences(known: tuple[dict, dict[str, np.ndarray], str], fields: dict, sa
         return
     for field, value in here.items():
         there = as_array(fields[field])
-        if value.size != there.size:
+        if isinstance(value, str) or isinstance(there, str):
+            if value != there:
+                yield f"{values}: {field} is {there!r}, not {value!r}"
+        elif value.size != there.size:
             yield f"{values}: {field} has {there.shape}, not {value.shape}"
         elif not np.allclose(there.ravel(), value.ravel(), rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
             yield f"{values}: {field} differs by up to {np.nanmax(np.abs(there.ravel() - value.ravel())):.2g}"
 
 
 @cache
-def replayed(name: str) -> list[tuple[list, list[dict]]]:
-    """Lists of actions, and the values before and after each of them in Python."""
+def replayed(name: str) -> list[tuple[list, list[tuple[dict, str]]]]:
+    """Lists of actions, and Python's values and words before and after each of them."""
     demo, data, found = kit.demo(name), kit.course_data(name), []
     for actions in getattr(cases(name), "action_lists", list)():
-        seen = [kit.values_of(name)]
+        values = kit.values_of(name)
+        seen = [(values, kit.words(name, values))]
         for label, *more in actions:
-            held = kit.given_values(name, seen[-1])
             with torch.no_grad():
-                seen.append(kit.values_of(name, **{**seen[-1], **demo.ACTIONS[label](held, data, *more)}))
+                changed = demo.ACTIONS[label](kit.given_values(name, values), data, *more)
+            values = kit.values_of(name, **{**values, **changed})
+            seen.append((values, kit.words(name, values)))
         found.append((actions, seen))
     return found
 
@@ -103,9 +110,10 @@ def disagreements(name: str, *planted: tuple[str, str, str]) -> Iterator[str]:
     """Where the halves differ; one at a time, as the first is enough for a planted bug."""
     page = Page(name, kit.course_data(name), *planted)
     for actions, seen in replayed(name):
-        for here, there in zip(seen, page.acted(seen[0], actions), strict=True):
-            if here.keys() != there.keys() or not all(close(here[key], there[key]) for key in here):
-                yield f"{actions}: {there}, not {here}"
+        for (here, words), (there, said) in zip(seen, page.acted(seen[0][0], actions), strict=True):
+            same = here.keys() == there.keys() and all(close(here[key], there[key]) for key in here)
+            if not same or said != words:
+                yield f"{actions}: {there} {said!r}, not {here} {words!r}"
     known = expected(name)
     for at in range(0, len(known), 20):
         some = known[at : at + 20]

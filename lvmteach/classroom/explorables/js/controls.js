@@ -1,5 +1,6 @@
 // The controls of a demo: native inputs with names and spoken values, and hands on the picture.
-// Each kind takes (page, spec) and returns what brings it up to date when the values have changed.
+// Each kind takes (page, spec) and returns what brings it up to date when the values have changed. A spec's `also` is set
+// along with its own value: { steps: "" } where a new start forgets the steps.
 import { clip } from "./maths.js";
 
 const digits = (step) => String(step).split(".")[1]?.length ?? 0;
@@ -10,7 +11,7 @@ function range(page, spec, { low, high, step, toPlace, toValue, say }) {
   const row = page.make(page.controls, "div", { class: "lvm-slider" }), label = page.make(row, "label");
   page.make(label, "span", {}, spec.label);
   const input = page.make(label, "input", { type: "range", min: low, max: high, step }), said = page.make(label, "output");
-  input.addEventListener("input", () => page.set({ [spec.name]: toValue(Number(input.value)) }));
+  input.addEventListener("input", () => page.set({ ...spec.also, [spec.name]: toValue(Number(input.value)) }));
   input.addEventListener("change", page.release);
   const show = () => {
     const value = page.values[spec.name];
@@ -54,7 +55,7 @@ export const KINDS = {
     for (const [word, value] of spec.options) {
       const label = page.make(group, "label"), input = page.make(label, "input", { type: "radio", name: `${page.id}-${spec.name}` });
       page.make(label, "span", {}, word);
-      input.addEventListener("change", () => { page.set({ [spec.name]: value }); page.release(); });
+      input.addEventListener("change", () => { page.set({ ...spec.also, [spec.name]: value }); page.release(); });
       shows.push(() => { input.checked = page.values[spec.name] === value; });
     }
     return () => shows.forEach((show) => show());
