@@ -124,5 +124,6 @@ def words(result: Result, values: Values) -> str:
     error = (result.variance / result.repeats) ** 0.5
     return (
         f"{values.kind}, K = {values.K}, D = {values.D}: mean {result.mean:.2f} ± {error:.2f} "
-        f"(truth {2 * (M - T):.0f}), variance {result.variance:.3g} (closed form {result.exact:.3g}), {result.repeats} estimates"
+        f"(truth {2 * (M - T):.0f}), variance {result.variance:.3g} (closed form {result.exact:.3g}), "
+        f"{result.repeats} estimates"
     )
