@@ -34,7 +34,8 @@ from lvmteach.data import dynamic, load_images
 from lvmteach.evaluation import active_units, log_marginal
 from lvmteach.runtime import device, seeded
 from lvmteach.training import adam, cosine, train
-from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae, pretrained
+from lvmteach.vae import VAE
+from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_two_layers, mnist_vae, pretrained
 from lvmteach.warm_up import Annealed
 
 WORK = Path("build/long")
@@ -59,6 +60,14 @@ class Recipe(NamedTuple):
     def schedule(self) -> str:
         return f"Adam, batches of {self.batch}, learning rate {self.high:g} to {self.low:g} along half a cosine"
 
+    def build(self) -> VAE:
+        """A model of the kind that is trained, at random parameters."""
+        return mnist_vae(self.L)
+
+    def begin(self, model: VAE, before: VAE) -> None:
+        """Give the model the parameters to start from, those of another."""
+        model.load_state_dict(before.state_dict())
+
     def objective(self, model: nn.Module, steps: int) -> nn.Module:
         """What is trained for so many steps, with the model inside: its mean over a batch is maximised."""
         return Bound(model, self.K, self.doubly)
@@ -69,6 +78,23 @@ class WarmUp(Recipe):
 
     def objective(self, model: nn.Module, steps: int) -> nn.Module:
         return Annealed(model, steps)
+
+
+class TwoLayers(Recipe):
+    """A model with two stochastic layers; L is the dimension of both together."""
+
+    def build(self) -> VAE:
+        return mnist_two_layers()
+
+
+class Top(TwoLayers):
+    """The upper part of it alone, q(h2|h1) and p(h1|h2), as a VAE whose data are draws of h1 by a one-layer model."""
+
+    def begin(self, model: VAE, before: VAE) -> None:
+        grow(model, before)
+
+    def objective(self, model: nn.Module, steps: int) -> nn.Module:
+        return Upper(model, steps // 4)
 
 
 class Bound(nn.Module):
@@ -84,12 +110,50 @@ class Bound(nn.Module):
         return iwae(self.model.log_weights(x, self.K))
 
 
+class Upper(nn.Module):
+    """The annealed ELBO of the upper layers at h1 ~ q(h1|x), (B,) in nats; the lower layers stay as they are."""
+
+    def __init__(self, model: VAE, steps: int):
+        super().__init__()
+        self.lower = model.requires_grad_(False).encoder.first
+        upper = VAE(model.encoder.second, model.prior.below, model.prior.top)
+        self.bound = Annealed(upper.requires_grad_(True), steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bound(self.lower(x).sample())
+
+
+@torch.no_grad()
+def grow(two: VAE, one: VAE) -> None:
+    """Let two layers begin where one ended: h1 is its z and as many dimensions more, which say little.
+
+    What is copied is the way from x to h1 and back; what is new in it starts at a tenth of Glorot's weights.
+    """
+    L1, L = two.decoder.L1, len(one.prior().mean)
+    up, down, q, p = one.encoder.net, one.decoder.net, two.encoder.first.net, two.decoder.decoder.net
+    for mine, theirs in ((q[0], up[0]), (q[2], up[2]), (p[2], down[2]), (p[4], down[4])):
+        mine.load_state_dict(theirs.state_dict())
+    q[4].weight *= 0.1
+    q[4].weight[L1:] = 0  # log sigma of the dimensions that are new
+    for mine, theirs in ((slice(L), slice(L)), (slice(L1, L1 + L), slice(L, 2 * L))):  # means; log sigmas
+        q[4].weight[mine], q[4].bias[mine] = up[4].weight[theirs], up[4].bias[theirs]
+    p[0].weight *= 0.1
+    p[0].weight[:, :L], p[0].bias[:] = down[0].weight, down[0].bias
+
+
 RECIPES = {
     "plane": Recipe(K=1, L=2, epochs=120, high=2e-3, seed=2, doubly=False),
     "warm_up": WarmUp(K=1, L=50, epochs=60, high=2e-3, low=2e-3, seed=1),
     "iwae_1": Recipe(K=1, L=50, epochs=800, high=2e-3, seed=1, start="warm_up"),
     "iwae_5": Recipe(K=5, L=50, epochs=400, high=2e-3, seed=5, start="warm_up"),
     "iwae_50": Recipe(K=50, L=50, epochs=50, high=1e-3, seed=50, start="iwae_1"),
+    "top_1": Top(K=1, L=150, epochs=40, high=2e-3, low=1e-4, seed=201, start="iwae_1", batch=200),
+    "free_1": TwoLayers(K=1, L=150, epochs=24, high=1e-3, low=1e-3, seed=201, start="top_1"),
+    "two_1": TwoLayers(K=1, L=150, epochs=20, high=1e-3, seed=201, start="free_1"),
+    "top_5": Top(K=1, L=150, epochs=15, high=2e-3, low=1e-4, seed=205, start="iwae_5", batch=200),
+    "two_5": TwoLayers(K=5, L=150, epochs=6, high=5e-4, seed=205, start="top_5"),
+    "top_50": Top(K=1, L=150, epochs=15, high=2e-3, low=1e-4, seed=250, start="iwae_50", batch=200),
+    "two_50": TwoLayers(K=50, L=150, epochs=3, high=5e-4, seed=250, start="top_50"),
 }
 
 
@@ -105,10 +169,10 @@ def trained(name: str, recipe: Recipe, x: Tensor) -> tuple[torch.nn.Module, floa
     """The model after its last step, and the mean bound over its last ten epochs; goes on from what is on disk."""
     run = kept_file(name, recipe, "run")
     with seeded(recipe.seed):
-        model = mnist_vae(recipe.L).to(device())
+        model = recipe.build().to(device())
         if recipe.start and not run.exists():
             before, _ = trained(recipe.start, RECIPES[recipe.start], x)
-            model.load_state_dict(before.state_dict())
+            recipe.begin(model, before)
         each = len(x) // recipe.batch
         steps = each * recipe.epochs
         paper = isinstance(recipe, Paper)

@@ -9,7 +9,7 @@ from benchmarks import long
 from lvmteach.bounds import iwae
 from lvmteach.runtime import seeded
 from lvmteach.vae import VAE, pretrained
-from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_vae
+from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_two_layers, mnist_vae
 
 PROMISED = {
     "K", "L", "epochs", "steps", "start", "epochs_before", "schedule", "gradient", "seed", "binarisation",
@@ -140,3 +140,38 @@ def test_the_papers_schedule_has_its_3280_epochs():
     assert rates[1:4] == [0.001 * 10 ** (-1 / 7)] * 3
     assert rates[-1] == pytest.approx(1e-4)
     assert len(set(rates)) == 8
+
+
+def test_two_layers_begin_where_one_ended():
+    """With what is new in the networks at zero, both give x the same mean at the same z, and z the same q."""
+    with seeded(0):
+        one, two, x = mnist_vae(L=4), mnist_two_layers(L1=7, L2=3, hidden=5), torch.rand(5, 784).round()
+        h1 = torch.randn(5, 7)
+        long.grow(two, one)
+    q = two.encoder.first(x)
+    torch.testing.assert_close(q.mean[:, :4], one.encoder(x).mean)
+    torch.testing.assert_close(q.stddev[:, :4], one.encoder(x).stddev)
+    torch.testing.assert_close(q.stddev[:, 4:], torch.ones(5, 3))
+    assert 0 < q.mean[:, 4:].abs().max() < one.encoder(x).mean.abs().max()
+    h1[:, 4:] = 0
+    torch.testing.assert_close(two.decoder(torch.cat([h1, h1[:, :3]], 1)).mean, one.decoder(h1[:, :4]).mean)
+
+
+def test_the_top_is_trained_alone():
+    """Its bound is that of a VAE on h1 with beta from 0, and nothing below it moves."""
+    with seeded(0):
+        model, x = mnist_two_layers(L1=7, L2=3, hidden=5), torch.rand(5, 784).round()
+    upper = long.Upper(model, steps=2)
+    moved = [id(p) for p in upper.parameters() if p.requires_grad]
+    top = [*model.encoder.second.parameters(), *model.prior.parameters()]
+    assert moved == [id(p) for p in top]
+    for beta in (0, 0.5, 1, 1):
+        with seeded(1):
+            value = upper(x)
+        with seeded(1):
+            h1 = model.encoder.first(x).sample()
+            q = model.encoder.second(h1).base_dist
+            h2 = torch.distributions.Normal(q.loc, q.scale).rsample((1,))[0]
+        kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+        p = model.prior.below(h2).base_dist
+        torch.testing.assert_close(value, torch.distributions.Normal(p.loc, p.scale).log_prob(h1).sum(-1) - beta * kl)

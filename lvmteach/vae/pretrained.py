@@ -22,6 +22,7 @@ import safetensors
 import torch
 
 from lvmteach.checkpoints import load
+from lvmteach.vae.layers import TwoLayerDecoder, TwoLayerEncoder, TwoLayerPrior
 from lvmteach.vae.model import VAE
 from lvmteach.vae.parts import BernoulliDecoder, GaussianEncoder
 from lvmteach.vae.priors import StandardNormal
@@ -51,7 +52,9 @@ def pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
     if name not in NAMES:
         raise ValueError(f"no model {name!r} comes with the package; there are {', '.join(NAMES)}")
     card = json.loads((FOLDER / f"{name}.json").read_text())
-    model = mnist_vae(card["L"]).half()  # as in the file: `load` takes no other type
+    model = (
+        mnist_two_layers(*card["layers"]) if "layers" in card else mnist_vae(card["L"])
+    ).half()  # as in the file: `load` takes no other type
     load(model, FOLDER / f"{name}.safetensors")
     return Pretrained(model.float().to(device).eval(), card)
 
@@ -78,3 +81,12 @@ def sentence_runs() -> list[dict]:
 def mnist_vae(L: int) -> VAE:
     """The architecture of Burda et al. 2016 with one stochastic layer: 784-200-200-L and back, tanh units."""
     return VAE(GaussianEncoder(PIXELS, L), BernoulliDecoder(L, PIXELS), StandardNormal(L))
+
+
+def mnist_two_layers(L1: int = 100, L2: int = 50, hidden: int = 100) -> VAE:
+    """That of the same paper with two: 784-200-200-L1 and L1-100-100-L2, and back; z = (h1, h2)."""
+    return VAE(
+        TwoLayerEncoder(GaussianEncoder(PIXELS, L1), GaussianEncoder(L1, L2, (hidden, hidden))),
+        TwoLayerDecoder(BernoulliDecoder(L1, PIXELS), L1),
+        TwoLayerPrior(StandardNormal(L2), GaussianEncoder(L2, L1, (hidden, hidden))),
+    )
