@@ -14,6 +14,7 @@ Anything odd about a marker is an error that names file and line, and then nothi
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -163,15 +164,18 @@ def _first_line(source: Path, code: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
-        print(__doc__ or "usage: SOLUTIONS EXERCISES", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(
+        prog="python -m lvmteach.classroom.exercises.release", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("solutions", type=Path, help="the folder of worked solutions, with its text/")
+    parser.add_argument("exercises", type=Path, help="where the students' notebooks are written")
+    args = parser.parse_args(arguments)
     try:
-        made = release(Path(arguments[0]), Path(arguments[1]))
+        made = release(args.solutions, args.exercises)
     except ReleaseError as problem:
         print(f"nothing written: {problem}", file=sys.stderr)
         return 1
-    print(f"{len(made)} exercises in {arguments[1]}: {', '.join(path.stem for path in made)}")
+    print(f"{len(made)} exercises in {args.exercises}: {', '.join(path.stem for path in made)}")
     return 0
 
 
