@@ -6,7 +6,7 @@
 # make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
 # make present  JupyterLab for a projector                  make demos      the lecture demos alone, in the browser
 # make explorables  js/ of the live demos -> one file, and their key frames
-# make slides   every notebook as offline slides, below build/slides
+# make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
 # make bench    speed beside peers                          make bench-widgets   slider to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
 PYTHON ?= python3
@@ -16,7 +16,7 @@ READY   = $(VENV)/.ready
 ONLY   ?=
 TEXT    = $(wildcard notebooks/text/*.py solutions/text/*.py)
 
-.PHONY: lab present demos slides explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
+.PHONY: lab present demos slides site explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml
@@ -39,6 +39,9 @@ present: $(READY)
 
 demos: $(VENV)/.demos
 	$(BIN)/python -m lvmteach.classroom.publish.demo_pages
+
+site: $(READY)
+	$(BIN)/python -m lvmteach site
 
 slides: $(VENV)/.slides
 	$(BIN)/python -m lvmteach.classroom.publish.slides $(ONLY)

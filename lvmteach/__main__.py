@@ -76,6 +76,12 @@ def present(arguments: list[str]) -> int | None:
     return room.main(arguments)
 
 
+def site(arguments: list[str]) -> int:
+    from lvmteach.classroom.publish import site as room
+
+    return room.main(arguments)
+
+
 def report(arguments: list[str]) -> int:
     argparse.ArgumentParser(prog="lvmteach report", description=VERBS["report"].does).parse_args(arguments)
     from lvmteach import runtime
@@ -90,6 +96,7 @@ VERBS = {
     "release": Verb("make the students' exercises from the solutions", "lvmteach release solutions exercises", release),
     "demos": Verb("the live demos as pages that open from the disk", "lvmteach demos --out build/demos", demos),
     "slides": Verb("the notebooks as slides that open from the disk", "lvmteach slides 03 --out build/slides", slides),
+    "site": Verb("the whole course as pages that open from the disk", "lvmteach site --out build/site", site),
     "present": Verb("JupyterLab for a projector", "lvmteach present --no-browser", present),
     "report": Verb("what to paste into a question: versions, device, data", "lvmteach report", report),
 }
