@@ -38,6 +38,7 @@ def rows() -> Iterator[Row]:
     with seeded(0):
         grey = (torch.rand(N, D) < 0.13).to(torch.uint8) * torch.randint(1, 256, (N, D), dtype=torch.uint8)
         yield from epochs(grey)
+        yield from adam_steps((grey[:VAE_BATCH] > 127).float())
         for batch in (20, 100):
             yield from iwae_steps(dynamic(grey[:batch] / 255))
 
@@ -111,6 +112,26 @@ class Items(Dataset):
 
 def to_tensor(picture: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(picture)[None]).float().div(255)
+
+
+# --- Adam's share of it
+
+
+def adam_steps(x: Tensor) -> Iterator[Row]:
+    """Adam's update of that VAE's parameters: beside the form torch takes by itself, and beside the memory's rate."""
+    model = vae(20, (400,))
+    minus_elbo(model, x).backward()
+    ours, usual = adam(model.parameters()), torch.optim.Adam(model.parameters())
+    count = sum(p.numel() for p in model.parameters())
+    # An update reads parameter, gradient and two moments, and writes all but the gradient: 28 bytes a parameter.
+    source = torch.rand(count * 7 // 2)
+    target = torch.empty_like(source)
+    what = f"Adam's update, {count} parameters"
+    for name, theirs, promised in (
+        ("Adam as it comes", usual.step, 2.0),
+        ("a copy that moves as many bytes", lambda: target.copy_(source), 0.0),
+    ):
+        yield paired(what, ours.step, name, theirs, repeats=REPEATS, target=promised, note=threads())
 
 
 # --- A step of the importance weighted autoencoder, 784-200-200-50

@@ -75,6 +75,7 @@ def train(
     checkpoint_every: int = 1000,
     resume: bool = False,
     progress: bool = True,
+    compile: bool = False,
 ) -> History:
     """Minimise `loss(model, batch)` over the model's parameters, in place.
 
@@ -96,6 +97,8 @@ def train(
             it can be written is tried before the first step.
         resume: go on from `checkpoint` if that file exists, exactly as if the run had never stopped (bitwise on a CPU,
             given the same arguments).
+        compile: translate the loss to machine code by `torch.compile` before the first step, which takes half a minute
+            and a C++ compiler; worth it for a run of many minutes. Draws and roundings are not those of a plain run.
 
     Raises:
         TypeError: a number of steps is no whole number, or `loss` or `optimiser` returns something else.
@@ -111,7 +114,7 @@ def train(
         checkpoint = destination(checkpoint)
     elif resume:
         raise ValueError("resume needs a checkpoint to go on from, got None; say checkpoint=path, as in the first run")
-    run = _Run(model, loss, x, steps, batch_size, lr, optimiser, prepare, valid)
+    run = _Run(model, loss, x, steps, batch_size, lr, optimiser, prepare, valid, compile)
     data = data_hash(run.x) if checkpoint is not None else ""
     if resume and checkpoint is not None:
         run.restore(checkpoint, data)
@@ -141,8 +144,9 @@ def train(
 class _Run:
     """A run's moving parts: everything that a checkpoint must hold, and the step that moves them."""
 
-    def __init__(self, model, loss, x, steps, batch_size, lr, optimiser, prepare, valid):
+    def __init__(self, model, loss, x, steps, batch_size, lr, optimiser, prepare, valid, compile):
         self.model, self.loss, self.batch_size = model, loss, batch_size
+        self.step_loss = torch.compile(loss) if compile else loss  # validation has batches of other shapes
         self.rate = _rate(lr)
         self.prepare = prepare or (lambda batch: batch)
         parameters = [p for p in model.parameters() if p.requires_grad]
@@ -162,7 +166,7 @@ class _Run:
     def advance(self) -> None:
         """One update."""
         rows = self._next_rows()
-        loss = _one_number(self.loss(self.model, self.prepare(self.x[rows])))
+        loss = _one_number(self.step_loss(self.model, self.prepare(self.x[rows])))
         if not loss.requires_grad:
             raise ValueError(
                 "the loss must carry a gradient to the model's parameters, got a number without; leave out .detach(), "

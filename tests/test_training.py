@@ -491,3 +491,28 @@ def test_bad_input_is_refused_before_any_step(images):
 def test_a_loss_that_is_no_scalar_is_refused(images):
     with pytest.raises(ValueError, match=r"one number to minimise.*\(7,\).*mean"):
         train(small(), lambda model, x: -elbo(model.log_weights(x)), images, **SETTINGS, steps=1)
+
+
+def test_compiled_steps_and_plain_validation(images, monkeypatch):
+    """`torch.compile` gets the loss, once; steps go through what it gives back, and validation does not."""
+    steps, validations = [], []
+
+    def compiled(loss):
+        def fast(model, x):
+            steps.append(len(x))
+            return loss(model, x)
+
+        return fast
+
+    def loss(model, x):
+        validations.append(len(x))
+        return minus_elbo(model, x)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    with seeded(2):
+        train(small(), loss, images, **SETTINGS | {"steps": 4}, valid=images[:9], valid_every=2, compile=True)
+    assert steps == [7] * 4
+    assert validations == [7, 7, 9, 7, 7, 9]
+    steps.clear()
+    train(small(), loss, images, **SETTINGS | {"steps": 4})
+    assert not steps

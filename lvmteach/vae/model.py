@@ -103,9 +103,9 @@ class VAE(nn.Module):
 
     def _sample(self, x: Tensor, K: int) -> tuple[Distribution, Tensor]:
         at_least(1, K=K)
-        if x.device.type == "cpu":
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
             self.check(x)
-        else:  # reading values would make every step wait for the GPU; `train` has checked them once
+        else:  # reading values would make a GPU wait and break a compiled step; `train` has checked them once
             self._check_shape(x)
         q = self.encoder(x)
         return q, q.rsample((K,))
