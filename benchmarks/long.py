@@ -149,11 +149,11 @@ RECIPES = {
     "iwae_50": Recipe(K=50, L=50, epochs=50, high=1e-3, seed=50, start="iwae_1"),
     "top_1": Top(K=1, L=150, epochs=40, high=2e-3, low=1e-4, seed=201, start="iwae_1", batch=200),
     "free_1": TwoLayers(K=1, L=150, epochs=24, high=1e-3, low=1e-3, seed=201, start="top_1"),
-    "two_1": TwoLayers(K=1, L=150, epochs=20, high=1e-3, seed=201, start="free_1"),
+    "two_1": TwoLayers(K=1, L=150, epochs=6, high=1e-3, seed=201, start="free_1"),
     "top_5": Top(K=1, L=150, epochs=15, high=2e-3, low=1e-4, seed=205, start="iwae_5", batch=200),
-    "two_5": TwoLayers(K=5, L=150, epochs=6, high=5e-4, seed=205, start="top_5"),
+    "two_5": TwoLayers(K=5, L=150, epochs=4, high=5e-4, seed=205, start="top_5"),
     "top_50": Top(K=1, L=150, epochs=15, high=2e-3, low=1e-4, seed=250, start="iwae_50", batch=200),
-    "two_50": TwoLayers(K=50, L=150, epochs=3, high=5e-4, seed=250, start="top_50"),
+    "two_50": TwoLayers(K=50, L=150, epochs=1, high=3e-4, seed=250, start="top_50"),
 }
 
 
