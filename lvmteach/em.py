@@ -15,6 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.arguments import few
+
+# A column whose values differ by no more than this many of the least differences its numbers can tell is constant.
+GRAINS = 16
+# Below it a width has a square that vanishes.
+VANISHING = 1e-150
 # A fall of the log-likelihood below this share of its size is rounding in float64, not a mistake in a step.
 ROUNDING = 1e-9
 
@@ -127,11 +133,12 @@ def data_matrix(
         rows: the fewest rows the model can be fitted to.
         missing: NaN marks a missing entry. Otherwise NaN is refused.
         constant: let columns with a single value pass. Most models have no finite maximum on them: their
-            variance goes to zero and the likelihood to infinity.
+            variance goes to zero and the likelihood to infinity. A column counts as constant if its values differ by
+            less than its numbers can tell: rounding is no variance.
 
     Raises:
         TypeError: x is not a tensor of real numbers.
-        ValueError: wrong shape, too few rows, NaN, infinity, a constant column.
+        ValueError: wrong shape, too few rows, NaN, infinity, squares beyond the largest float, a constant column.
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"x must be a torch tensor, got {type(x).__name__}; use torch.as_tensor(x)")
@@ -141,34 +148,54 @@ def data_matrix(
         raise ValueError(f"x must be (N, D) with D >= 1, got {tuple(x.shape)}; a single point needs x[None]")
     if len(x) < max(rows, 1):
         raise ValueError(f"x must have at least {max(rows, 1)} rows, got {len(x)}; add data or fit a smaller model")
-    x = x.double()
-    # One pass: a sum is finite only if all its terms are.
-    if not (x.nansum(0) if missing else x.sum(0)).isfinite().all():
+    alike = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+    if not constant and len(x) > 1:
+        alike = _constant(x, missing)  # before the cast, as it depends on how fine the numbers are
+    kind, x = x.dtype, x.double()
+    # One pass: the squares add up to a finite number only if all are finite.
+    seen = (x.nan_to_num(0.0, math.inf, -math.inf) if missing else x).reshape(-1)
+    if not (seen @ seen).isfinite():
         _refuse(x, missing)
-    if not constant and len(x) > 1 and (alike := _constant(x, missing)).any():
+    if alike.any():
         raise ValueError(
-            f"x must vary in every column, but {columns_in(alike)} hold one value each, which makes the "
-            "likelihood unbounded; drop them: x[:, x.std(0) > 0]"
+            f"x must vary in every column, but {columns_in(alike)} hold one value each, to the precision of {kind}: "
+            f"the likelihood is unbounded; drop them, x[:, x.std(0) > {GRAINS * _eps(kind):.0e} * x.abs().amax(0)]"
+            ", or take away what the values share before they are rounded"
         )
     return x
 
 
+def grain(x: Tensor) -> Float[Tensor, " D"]:
+    """The least difference that the numbers of a column can tell, (D,): eps of their type, times the largest."""
+    return x.detach().double().abs().nan_to_num(0.0).amax(0) * _eps(x.dtype)
+
+
+def _eps(kind: torch.dtype) -> float:
+    return torch.finfo(kind if kind.is_floating_point else torch.float64).eps
+
+
 def _constant(x: Tensor, missing: bool) -> Tensor:
-    """Which columns hold a single value, missing entries apart, (D,)."""
+    """Which columns hold a single value, to the precision of their numbers and missing entries apart, (D,)."""
     if missing:
-        gone = x.isnan()
-        return x.masked_fill(gone, math.inf).amin(0) == x.masked_fill(gone, -math.inf).amax(0)
+        return _alike(x)
     # Most columns are cleared by a few rows; only the others are read in full.
-    alike = (x[:: max(len(x) // 16, 1)] == x[0]).all(0)
-    alike[alike.clone()] = (x[:, alike] == x[0, alike]).all(0)
+    alike = _alike(x[:: max(len(x) // 16, 1)])
+    if alike.any():
+        alike[alike.clone()] = _alike(x[:, alike])
     return alike
+
+
+def _alike(x: Tensor) -> Tensor:
+    gone, y = x.isnan(), x.double()
+    width = y.masked_fill(gone, -math.inf).amax(0) - y.masked_fill(gone, math.inf).amin(0)
+    return (width <= (GRAINS * grain(x)).clamp(min=VANISHING)) & ~gone.all(0)
 
 
 def _refuse(x: Tensor, missing: bool) -> None:
     nan, infinite = int(x.isnan().sum()), int(x.isinf().sum())
     if not infinite and (missing or not nan):
         most = float(x.abs().nan_to_num().max())
-        raise ValueError(f"x must add up to finite numbers, but reaches {most:.3g}; rescale it")
+        raise ValueError(f"x must have finite squares, but reaches {most:.3g}; rescale it: x / x.abs().max()")
     remedy = "; if NaN marks missing entries, and the model takes them, say missing=True"
     remedy = remedy if nan and not missing else ""
     raise ValueError(f"x must be finite, got {nan} NaN and {infinite} infinite of {x.numel()} entries{remedy}")
@@ -176,9 +203,7 @@ def _refuse(x: Tensor, missing: bool) -> None:
 
 def columns_in(columns: Tensor, most: int = 8) -> str:
     """Names the columns marked in a boolean tensor, for a message."""
-    which = columns.nonzero().flatten().tolist()
-    more = f" and {len(which) - most} more" if len(which) > most else ""
-    return "columns " + ", ".join(map(str, which[:most])) + more
+    return "columns " + few(columns.nonzero().flatten().tolist(), most)
 
 
 def _warn(log_lik: Tensor, converged: bool, interrupted: bool, tol: float) -> None:

@@ -13,13 +13,13 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from lvmteach import covariance as structures
-from lvmteach.arguments import at_least
+from lvmteach.arguments import at_least, few
 from lvmteach.covariance import Prior
-from lvmteach.em import EMFit, data_matrix, em
+from lvmteach.em import GRAINS, EMFit, columns_in, data_matrix, em, grain
 
 
 class Mixture(NamedTuple):
@@ -68,7 +68,13 @@ def log_prior(params: Mixture, prior: Prior) -> Float[Tensor, ""]:
 
 
 def sample(params: Mixture, N: int) -> Sample:
-    """N independent draws of x with their components z."""
+    """N independent draws of x with their components z.
+
+    Raises:
+        ValueError: N is below 1, or params are none of a mixture.
+    """
+    at_least(1, N=N)
+    _mixture(params)
     z = torch.multinomial(params.weights, N, replacement=True)
     noise = torch.randn(N, params.means.shape[1], dtype=params.means.dtype, device=params.means.device)
     return Sample(params.means[z] + structures.of(params.covariances).coloured(noise, z, params.covariances), z)
@@ -105,7 +111,12 @@ def e_step(x: Float[Tensor, "N D"], params: Mixture, prior: Prior | None = None)
 
 
 def m_step(
-    x: Float[Tensor, "N D"], r: Float[Tensor, "N C"], *, covariance: str = "full", prior: Prior | None = None
+    x: Float[Tensor, "N D"],
+    r: Float[Tensor, "N C"],
+    *,
+    covariance: str = "full",
+    prior: Prior | None = None,
+    grain: Float[Tensor, " D"] | None = None,
 ) -> Mixture:
     """The best parameters for given responsibilities: shares, weighted means and weighted covariances.
 
@@ -114,6 +125,10 @@ def m_step(
 
     with the prior's points and V = diag(variance), both zero without one.
 
+    Args:
+        grain: the least difference that the data's numbers can tell, a column, (D,): `em.grain(x)`, unless x was moved
+            since it was rounded. A width of a few of them is none.
+
     Raises:
         FloatingPointError: a component has no point left, or has collapsed: it has no width in some direction.
 
@@ -121,34 +136,30 @@ def m_step(
     """
     n, means, scatter = _moments(x, r, covariance)
     covariances = structures.best(scatter, n, prior, x.shape[1])
-    return _refuse_collapsed(Mixture(n / len(x), means, covariances), len(x))
+    return _refuse_collapsed(Mixture(n / len(x), means, covariances), x, prior, grain)
 
 
 def fit_labelled(
-    x: Float[Tensor, "N D"], z: Int[Tensor, " N"], *, covariance: str = "full", prior: Prior | None = None
+    x: Float[Tensor, "N D"], z: Integer[Tensor, " N"], *, covariance: str = "full", prior: Prior | None = None
 ) -> Mixture:
     """The maximum when the components are known: the M step with responsibilities of zero and one.
 
     Args:
-        z: the component of each row, 0 to C - 1, none without a row.
+        z: the label of each row, any whole numbers: component c has the c-th of them in order, `z.unique()[c]`.
 
     Raises:
-        ValueError: z is not (N,) integers from zero, leaves one out, or x does not pass the border.
+        ValueError: z is not (N,) whole numbers, or x does not pass the border.
         FloatingPointError: a component has collapsed.
     """
-    x = _data(x, prior)
-    if z.shape != (len(x),) or z.is_floating_point() or z.min() < 0:
+    y, centre, fine = _centred(x, prior)
+    if z.shape != (len(y),) or z.is_floating_point():
         raise ValueError(
-            f"z must be (N,) = ({len(x)},) integers from 0, got {tuple(z.shape)} of {z.dtype}; "
+            f"z must be (N,) = ({len(y)},) whole numbers, got {tuple(z.shape)} of {z.dtype}; "
             "names can be numbered by torch.unique(z, return_inverse=True)"
         )
-    unused = torch.bincount(z.long()) == 0
-    if unused.any():
-        raise ValueError(
-            f"z must use every label from 0 to {int(z.max())}, but {_which(unused)} has no row; "
-            "number them anew by torch.unique(z, return_inverse=True)"
-        )
-    return m_step(x, torch.nn.functional.one_hot(z.long()).to(x), covariance=covariance, prior=prior)
+    labels, number = z.unique(return_inverse=True)
+    r = torch.nn.functional.one_hot(number, len(labels)).to(y)
+    return _moved(m_step(y, r, covariance=covariance, prior=prior, grain=fine), centre)
 
 
 def fit_from(
@@ -176,14 +187,13 @@ def fit_from(
         ConvergenceWarning: as in `em`.
         UserWarning: a component of the result holds less than half a point.
     """
-    x = _data(x, prior, rows=len(start.weights))
-    x, start = _fitting(x, start)
-    start = _refuse_collapsed(_distribution(start), len(x))
+    y, centre, fine = _centred(x, prior, rows=len(start.weights))
+    start = _moved(_fitting(y, start)[1], -centre)
     name = structures.of(start.covariances).name
-    steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior)
-    fit = em(x, start, *steps, max_steps=max_steps, tol=tol)
-    _warn_of_empty(fit.params.weights * len(x))
-    return fit
+    steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior, grain=fine)
+    fit = em(y, start, *steps, max_steps=max_steps, tol=tol)
+    _warn_of_empty(fit.params.weights * len(y))
+    return fit._replace(params=_moved(fit.params, centre))
 
 
 def fit_mixture(
@@ -225,12 +235,12 @@ def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", p
         FloatingPointError: the pooled covariance is singular.
     """
     at_least(1, C=C)
-    x = _data(x, prior, rows=C)
+    x, centre, fine = _centred(x, prior, rows=C)
     nearest = _distances(x, seeds(x, C)).argmin(0)
     n, means, scatter = _moments(x, torch.nn.functional.one_hot(nearest, C).to(x), covariance)
     pooled = structures.best(scatter.sum(0, keepdim=True), n.sum(0, keepdim=True), prior, x.shape[1])
-    covariances = pooled.expand_as(scatter).clone()
-    return _refuse_collapsed(Mixture(n / len(x), means, covariances), len(x))
+    start = Mixture(n / len(x), means, pooled.expand_as(scatter).clone())
+    return _moved(_refuse_collapsed(start, x, prior, fine), centre)
 
 
 def seeds(x: Float[Tensor, "N D"], C: int, candidates: int | None = None) -> Float[Tensor, "C D"]:
@@ -284,23 +294,42 @@ def _moments(x: Tensor, r: Tensor, covariance: str) -> tuple[Tensor, Tensor, Ten
     return n, means, structure.scatter(x, r, means)
 
 
-def _refuse_collapsed(params: Mixture, N: int) -> Mixture:
-    structure = structures.of(params.covariances)
-    matrices = covariance_matrices(params)
-    away = params.means - params.weights @ params.means
-    spread = params.weights @ (matrices.diagonal(dim1=-2, dim2=-1) + away.square())
-    # Rounding leaves a variance uncertain by about D eps of its column's mean square: below that, no width is left.
-    floor = 10 * len(spread) * torch.finfo(spread.dtype).eps * (spread + away.square())
-    collapsed = ~(structure.variances(params.covariances, len(spread)) > floor).all(-1)
+def _refuse_collapsed(params: Mixture, x: Tensor, prior: Prior | None, fine: Tensor | None) -> Mixture:
+    structure, D = structures.of(params.covariances), x.shape[1]
+    fine = GRAINS * (grain(x) if fine is None else fine)
+    own = covariance_matrices(params).diagonal(dim1=-2, dim2=-1)
+    # What is left of a variance once the columns before are known carries their rounding, about D eps of its size; and
+    # widths of a few grains of the data are none.
+    lost, coarse = 10 * D * torch.finfo(own.dtype).eps * own, fine.square() * (prior is None)
+    collapsed = ~(structure.variances(params.covariances, D) > lost + coarse).all(-1)
     if collapsed.any():
-        held = ", ".join(f"{points:.3g}" for points in (N * params.weights[collapsed]).tolist())
+        held = few(float(points) for points in len(x) * params.weights[collapsed])
         raise FloatingPointError(
             f"{_which(collapsed)} collapsed: no width is left in some direction of the {structure.name} covariance "
-            f"(points held: {held} of {N}). The likelihood has no maximum there, it goes to infinity. Causes: too few "
-            "points, duplicates, columns that depend on each other. Remedies: a prior (prior=Prior(points=..., "
-            "variance=...)), fewer components, covariance='diagonal' or 'spherical'"
+            f"(points held: {held} of {len(x)}). {_why_collapsed(x, prior, fine)}"
         )
     return params
+
+
+def _why_collapsed(x: Tensor, prior: Prior | None, fine: Tensor) -> str:
+    if prior is not None:
+        return (
+            f"The prior's variance is too small beside the spread for float64 (got {prior.points:g} points): "
+            "make it larger, or standardise the columns"
+        )
+    coarse = fine.square() > 1e-12 * (x - x.mean(0)).square().mean(0)
+    if coarse.any():
+        return (
+            f"The numbers of {columns_in(coarse)} have too few digits: they tell steps of "
+            f"{float(fine[coarse].max()) / GRAINS:.2g} and no finer. Remedies: take away what the values share before "
+            "they are rounded (in float64, x - x.mean(0)), keep float64, look for one far outlier, or give a prior "
+            "(prior=Prior(points=..., variance=...))"
+        )
+    return (
+        "The likelihood has no maximum there, it goes to infinity. Causes: too few points, duplicates, columns that "
+        "depend on each other. Remedies: a prior (prior=Prior(points=..., variance=...)), fewer components, "
+        "covariance='diagonal' or 'spherical'"
+    )
 
 
 def _warn_of_empty(n: Tensor) -> None:
@@ -315,7 +344,7 @@ def _warn_of_empty(n: Tensor) -> None:
 
 def _which(components: Tensor) -> str:
     which = components.nonzero().flatten().tolist()
-    return f"component{'s' if len(which) > 1 else ''} {', '.join(map(str, which))}"
+    return f"component{'s' if len(which) > 1 else ''} {few(which)}"
 
 
 def _data(x: Tensor, prior: Prior | None, rows: int = 2) -> Tensor:
@@ -325,23 +354,55 @@ def _data(x: Tensor, prior: Prior | None, rows: int = 2) -> Tensor:
     return data_matrix(x, rows=rows, constant=prior is not None)
 
 
+def _centred(x: Tensor, prior: Prior | None, rows: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """x past the border and about its mean, the mean, and the grain that x had: where the data lie must not matter."""
+    y = _data(x, prior, rows)
+    centre = y.mean(0)
+    return y - centre, centre, grain(x)
+
+
+def _moved(params: Mixture, by: Tensor) -> Mixture:
+    return params._replace(means=params.means + by)
+
+
 def _fitting(x: Tensor, params: Mixture) -> tuple[Tensor, Mixture]:
     """Data and parameters in float64, if they belong together."""
+    params = _mixture(params)
     x = data_matrix(x, rows=1, constant=True)
     if x.shape[1] != params.means.shape[1]:
         raise ValueError(f"x has {x.shape[1]} columns, the means have {params.means.shape[1]}; they must agree")
     return x, Mixture(*(part.double() for part in params))
 
 
-def _distribution(start: Mixture) -> Mixture:
-    """The start, if its parts are those of one mixture."""
-    C, D = start.means.shape
+def _mixture(params: Mixture) -> Mixture:
+    """The parameters, if they are those of one mixture."""
+    weights, means, covariances = params
+    C, D = means.shape
     shapes = {3: (C, D, D), 2: (C, D), 1: (C,)}
-    if start.weights.shape != (C,) or start.covariances.shape != shapes.get(start.covariances.ndim):
+    if weights.shape != (C,) or covariances.shape != shapes.get(covariances.ndim):
         raise ValueError(
             f"weights must be (C,) and covariances (C, D, D), (C, D) or (C,) for means (C, D) = ({C}, {D}), got "
-            f"{tuple(start.weights.shape)} and {tuple(start.covariances.shape)}"
+            f"{tuple(weights.shape)} and {tuple(covariances.shape)}"
         )
-    if not (start.weights > 0).all() or abs(float(start.weights.sum()) - 1) > 1e-6:
-        raise ValueError(f"weights must be positive and sum to one, got {start.weights}; try weights / weights.sum()")
-    return start
+    for name, part in zip(params._fields, params, strict=True):
+        if not part.double().square().sum().isfinite():
+            raise ValueError(
+                f"{name} must be finite, and their squares too, got {_odd(part)}; look where the fit failed"
+            )
+    if (weights < 0).any() or abs(float(weights.double().sum()) - 1) > 1e-5:
+        raise ValueError(
+            f"weights must be positive and sum to one, got {few(weights.tolist())}, sum {float(weights.sum()):.6g}; "
+            "try weights / weights.sum()"
+        )
+    variances = covariance_matrices(params).diagonal(dim1=-2, dim2=-1)
+    if not (variances > 0).all():
+        raise ValueError(
+            f"covariances must have positive variances, got {float(variances.min()):.4g} in "
+            f"{_which((variances <= 0).any(1))}; did you pass logarithms, or precisions with a sign?"
+        )
+    return params
+
+
+def _odd(part: Tensor) -> str:
+    rows = ~part.double().square().flatten(1).sum(1).isfinite() if part.ndim > 1 else ~part.double().square().isfinite()
+    return f"{'NaN' if part.isnan().any() else 'infinite or nearly infinite'} entries in {_which(rows)}"

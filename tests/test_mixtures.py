@@ -347,6 +347,17 @@ def test_known_labels_give_each_class_its_own_moments(covariance):
     np.testing.assert_allclose(got.covariances, want[covariance], rtol=ROUNDING)
 
 
+@pytest.mark.parametrize("labels", [[2023001, -7, 40], [-1, 0, 2], [2**62, -(2**62), 0]])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8])
+def test_labels_are_categories_whatever_their_numbers(labels, dtype):
+    if max(map(abs, labels)) > torch.iinfo(dtype).max or min(labels) < torch.iinfo(dtype).min:
+        labels = [5, 0, 17]
+    z = torch.tensor(load_iris().target)
+    named = fit_labelled(IRIS, torch.tensor(sorted(labels), dtype=dtype)[z])
+    for ours, plain in zip(named, fit_labelled(IRIS, z), strict=True):
+        assert torch.equal(ours, plain)
+
+
 def pairs_by_enumeration(points, candidates):
     """Probability of each ordered pair of seeds, over all ways that the draws can fall."""
     shares = Counter()
@@ -510,16 +521,41 @@ BAD = {
         lambda: fit_from(IRIS, far_start()._replace(covariances=torch.ones(3, 4).double())), ValueError, r"\(3, 4\)"
     ),
     "a covariance that is none": (
-        lambda: fit_from(IRIS, far_start()._replace(covariances=-torch.ones(2).double())), FloatingPointError, "width"
+        lambda: fit_from(IRIS, far_start()._replace(covariances=-torch.ones(2).double())),
+        ValueError, "positive variances, got -1 in components 0, 1; did you pass logarithms"
     ),
     "unknown structure": (lambda: fit_mixture(IRIS, 2, covariance="diag"), ValueError, "spherical, got 'diag'"),
     "a prior of no points": (lambda: fit_mixture(IRIS, 2, prior=Prior(0, 1.0)), ValueError, "points > 0"),
-    "labels of another length": (lambda: fit_labelled(IRIS, torch.zeros(3).long()), ValueError, r"\(150,\) integers"),
+    "labels of another length": (lambda: fit_labelled(IRIS, torch.zeros(3).long()), ValueError, r"\(150,\) whole"),
     "labels that are names": (lambda: fit_labelled(IRIS, torch.zeros(150)), ValueError, "return_inverse"),
-    "a label without a row": (
-        lambda: fit_labelled(IRIS, 2 * torch.tensor(load_iris().target > 0).long()), ValueError, "component 1 has no"
+    "weights that sum to two, to predict": (
+        lambda: responsibilities(IRIS, far_start()._replace(weights=torch.ones(2).double())), ValueError, "sum 2; try"
+    ),
+    "NaN means": (
+        lambda: log_likelihood(IRIS, far_start()._replace(means=torch.full((2, 4), np.nan).double())),
+        ValueError, "means must be finite.*got NaN entries in components 0, 1"
+    ),
+    "means near the largest float": (
+        lambda: fit_from(IRIS, far_start()._replace(means=1e300 * far_start().means)),
+        ValueError, "means must be finite, and their squares too, got infinite or nearly"
+    ),
+    "data near the largest float": (lambda: fit_mixture(1e300 * IRIS, 2), ValueError, "finite squares, but reaches 7"),
+    "a matrix that is no covariance": (
+        lambda: sample(far_start()._replace(covariances=torch.ones(2, 4, 4).double() + torch.eye(4) * -0.5), 3),
+        ValueError, r"symmetric and positive definite, got one with an eigenvalue of -0.5 \(number 0, 1\)"
+    ),
+    "a prior beyond float64": (
+        lambda: fit_mixture(torch.cat([IRIS, IRIS[:, :1]], 1), 2, prior=Prior(1.0, 1e-30)),
+        FloatingPointError, "prior's variance is too small"
+    ),
+    "float32 far away": (
+        lambda: fit_labelled((1e3 + IRIS * NARROW[:, None]).float(), (NARROW < 1).long()), FloatingPointError,
+        "component 1 collapsed.*columns 0, 1, 2, 3 have too few digits: they tell steps of 0.00012.*in float64"
     ),
 }  # fmt: skip
+
+
+NARROW = torch.ones(150).double().index_fill(0, torch.arange(75, 150), 1e-4)
 
 
 def far_start():

@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.arguments import cholesky
 from lvmteach.em import ConvergenceWarning, EMFit, columns_in, em
 from lvmteach.linear_gaussian import missing as holes
-from lvmteach.linear_gaussian.model import LinearGaussian, checked, posterior_precision
+from lvmteach.linear_gaussian.model import PRECISION, LinearGaussian, checked, posterior_precision
 from lvmteach.linear_gaussian.sufficient import Moments, closed_form_of, fittable, moments
 
 # The least noise, as a share of a column's variance: below it float64 has too few digits left for the likelihood.
@@ -38,7 +39,7 @@ def e_step(data: Moments, params: LinearGaussian) -> tuple[Expected, Tensor]:
     is taken to be the mean, its maximum whatever W and Psi.
     """
     psi, scaled = params.psi, params.W / params.psi[:, None]
-    root = torch.linalg.cholesky(posterior_precision(params))
+    root = cholesky(PRECISION, posterior_precision(params))
     B = torch.cholesky_solve(scaled.T, root)
     xz = data.times(B.T)
     trace = (data.var / psi).sum() - (scaled * xz).sum()  # of S (W W' + Psi)^-1
@@ -140,17 +141,23 @@ def _fit(
 ) -> EMFit:
     isotropic = m_step is m_step_ppca
     missing = missing and bool(x.isnan().any())
-    mean, var = holes.mean_and_variance(x) if missing else (None, None)
-    data = moments(x.where(~x.isnan(), mean) if missing else x)
-    if start is None:
+    if missing:  # about their means, so that no sum of squares loses digits to where the data lie
+        centre = holes.centre(x)
+        x = x - centre
+        var = x.square().nanmean(0)
+    data = moments(x.nan_to_num(0.0) if missing else x)
+    given = start is not None
+    if not given:
         start = _random_start(data, L) if isotropic else _standardised_start(data, L)
     start = checked(start, x.shape[1], L)
     if isotropic:
         start = start._replace(noise=start.psi.mean())
-    floor = _floor(data.var if var is None else var, isotropic)
+    floor = _floor(var if missing else data.var, isotropic)
     if missing:
+        start = start._replace(mu=start.mu - centre) if given else start
         e, m = holes.e_step, lambda _, expected: holes.m_step(expected, floor)
         fit = em(x, start, e, m, max_steps=max_steps, tol=tol)
+        fit = fit._replace(params=fit.params._replace(mu=fit.params.mu + centre))
     else:
         fit = em(data, start._replace(mu=data.mean), e_step, m_step, max_steps=max_steps, tol=tol)
     _warn_of_floor(fit.params.noise, floor)

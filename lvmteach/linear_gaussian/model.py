@@ -13,7 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.arguments import cholesky
 from lvmteach.em import data_matrix
+
+PRECISION = "the posterior precision I + W' Psi^-1 W"
 
 
 class LinearGaussian(NamedTuple):
@@ -117,7 +120,7 @@ def project(x: Float[Tensor, "N D"], params: LinearGaussian, missing: bool) -> P
     else:
         seen = torch.ones_like(params.psi)
         precision = posterior_precision(params)
-    return Projection(torch.linalg.cholesky(precision), centred @ scaled, centred, seen, params.psi)
+    return Projection(cholesky(PRECISION, precision), centred @ scaled, centred, seen, params.psi)
 
 
 def posterior_of(at: Projection) -> Posterior:
@@ -145,6 +148,9 @@ def checked(params: LinearGaussian, D: int, L: int | None = None) -> LinearGauss
         )
     if len(W) != D or (L is not None and W.shape[1] != L):
         raise ValueError(f"W must be ({D}, {'L' if L is None else L}) for these data, got {tuple(W.shape)}")
+    for name, part in zip(params._fields, params, strict=True):
+        if not part.isfinite().all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity; look where the fit went wrong")
     if not (noise > 0).all():
         raise ValueError(f"noise must be positive variances, got {float(noise.min()):g}; did you pass a logarithm?")
     return LinearGaussian(mu.double(), W.double(), noise.double())

@@ -38,7 +38,9 @@ def moments(x: Float[Tensor, "N D"]) -> Moments:
     cov = _gram(x) / N - mean[:, None] * mean
     # A mean much larger than the deviations leaves few digits of them; then centre first, at a copy's cost.
     if (mean.square() > 1e4 * cov.diagonal()).any():
-        cov = _gram(x - mean) / N
+        x = x - mean
+        rest = x.mean(0)  # what rounding left in the mean
+        mean, cov = mean + rest, _gram(x) / N - rest[:, None] * rest
     return Moments(mean, cov.diagonal().clone(), cov, None)
 
 
