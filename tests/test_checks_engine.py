@@ -5,6 +5,7 @@ import signal
 import sys
 import warnings
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -315,3 +316,37 @@ def test_an_answer_that_leaves_the_program_is_an_answer_that_failed(leave):
     verdict = exercise.judge(leave)
     assert verdict.status == "not yet"
     assert "SystemExit" in verdict.message
+
+
+def test_under_nbgrader_only_a_pass_will_do(monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    with pytest.raises(CheckFailed):
+        exercise(not_attempted)
+    assert exercise(log_mean_exp) is log_mean_exp
+
+
+def test_what_an_answer_writes_to_stderr_is_not_in_the_notebook(capsys):
+    def with_a_bar(log_w):
+        print("50 %", file=sys.stderr)
+        return log_mean_exp(log_w)
+
+    assert exercise(with_a_bar) is with_a_bar
+    assert capsys.readouterr().err == ""
+
+
+def test_in_strict_mode_an_endless_loop_is_met_once(monkeypatch):
+    class Shell:
+        user_ns: ClassVar = {}
+
+    def loops(log_w):
+        while True:
+            pass
+
+    Shell.user_ns.update(my_answer=loops, other=3)
+    monkeypatch.setattr("lvmteach.classroom.exercises.engine.get_ipython", Shell)
+    monkeypatch.setenv("LVMTEACH_STRICT", "1")
+    with pytest.raises(CheckFailed):
+        exercise(loops)
+    x = torch.randn(5, 3, dtype=torch.float64)
+    assert torch.equal(Shell.user_ns["my_answer"](x), log_mean_exp(x))
+    assert Shell.user_ns["other"] == 3

@@ -58,7 +58,7 @@ def test_cells_are_marked_for_nbgrader(folders):
     (target,) = release(*folders)
     marks = [cell.metadata.get("nbgrader") for cell in nbformat.read(target, as_version=4).cells]
     assert [bool(mark) and (mark["solution"], mark["grade"]) for mark in marks] == [
-        False, False, (True, False), (False, True), (True, False),
+        False, (False, False), (True, False), (False, True), (True, False),
     ]  # fmt: skip
     ids = [mark["grade_id"] for mark in marks if mark]
     assert len(set(ids)) == len(ids)
@@ -149,3 +149,14 @@ def test_a_notebooks_own_language_is_no_error(code):
 def test_a_comment_that_looks_like_a_marker_is_refused(comment):
     with pytest.raises(ReleaseError, match="looks like a marker"):
         without_solution(comment, "cell 1")
+
+
+def test_the_imports_are_locked_and_an_answer_is_not(tmp_path):
+    (tmp_path / "text").mkdir()
+    cells = ["import torch", "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION", "f = check.f(f)"]
+    (tmp_path / "text" / "98_try.py").write_text("\n\n".join(f"# %%\n{cell}" for cell in cells))
+    (path,) = release(tmp_path, tmp_path / "out")
+    marks = [cell.metadata["nbgrader"] for cell in nbformat.read(path, as_version=4).cells]
+    assert [(m["locked"], m["solution"], m["grade"]) for m in marks] == [
+        (True, False, False), (False, True, False), (True, False, True),
+    ]  # fmt: skip

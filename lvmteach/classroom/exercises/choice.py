@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import ipywidgets
 from IPython import get_ipython
 from IPython.display import display
 
-from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict
+from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict, strict
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Choice:
         print(verdict)
         if verdict.status == "not attempted" and in_a_notebook():
             radio_buttons(self)
-        if verdict.status != "passed" and os.environ.get("LVMTEACH_STRICT") == "1":
+        if verdict.status != "passed" and strict():
             raise CheckFailed(str(verdict))
 
     def judge(self, answer: object) -> Verdict:

@@ -69,6 +69,7 @@ def stripped(source: Path) -> NotebookNode:
     """The exercise notebook of one solution, without outputs."""
     notebook = from_text(source) if source.suffix == ".py" else nbformat.read(source, as_version=4)
     removed: set[str] = set()
+    imports = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     for number, cell in enumerate(notebook.cells, 1):
         place = f"{source}, cell {number}"
         if cell.cell_type != "code":
@@ -77,7 +78,7 @@ def stripped(source: Path) -> NotebookNode:
         cell.outputs, cell.execution_count = [], None
         cell.source, gone = without_solution(cell.source, place, _first_line(source, cell.source))
         removed |= gone
-        _mark_for_nbgrader(cell, bool(gone), f"{source.stem}-{number}")
+        _mark_for_nbgrader(cell, bool(gone), f"{source.stem}-{number}", locked=cell is imports)
     _prove_nothing_is_left(notebook, removed, source)
     stamp(notebook, f"exercises/{source.stem}")
     sign(notebook)
@@ -140,14 +141,17 @@ def _prove_nothing_is_left(notebook: NotebookNode, removed: set[str], source: Pa
                 )
 
 
-def _mark_for_nbgrader(cell: NotebookNode, solution: bool, name: str) -> None:
-    """A cell to fill in is a manual-free solution cell; a cell that calls a check is a test worth one point."""
+def _mark_for_nbgrader(cell: NotebookNode, solution: bool, name: str, locked: bool) -> None:
+    """A cell to fill in is a manual-free solution cell; a cell that calls a check is a test worth one point.
+
+    A locked cell is put back as it was before anything is graded: the imports, and the tests.
+    """
     test = not solution and bool(_CHECK.search(cell.source))
-    if solution or test:
+    if solution or test or locked:
         cell.metadata["nbgrader"] = {
             "grade": test,
             "grade_id": name,
-            "locked": test,
+            "locked": test or locked,
             "schema_version": 3,
             "solution": solution,
             "task": False,

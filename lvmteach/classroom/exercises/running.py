@@ -42,7 +42,7 @@ def attempt(function: Callable, args: tuple, seconds: float) -> Outcome:
     given = tuple(copied(value) for value in args)
     printed = io.StringIO()
     try:
-        with seeded(0), contextlib.redirect_stdout(printed), warnings.catch_warnings(), time_limit(seconds):
+        with seeded(0), quiet(printed), warnings.catch_warnings(), time_limit(seconds):
             warnings.simplefilter("ignore")  # the words are the verdict's; a misconception tried warns too
             value = function(*given)
     except TimeLimit:
@@ -50,6 +50,13 @@ def attempt(function: Callable, args: tuple, seconds: float) -> Outcome:
     except (Exception, SystemExit) as error:  # whatever the student's code raises is a finding, not our failure
         return Outcome(error=error, where=_own_line(function, error), printed=printed.getvalue())
     return Outcome(value, printed=printed.getvalue(), changed=_changed(function, args, given))
+
+
+@contextlib.contextmanager
+def quiet(printed: io.StringIO) -> Iterator[None]:
+    """Take what the block writes; what goes to stderr (a progress bar) is no fault of its notebook, and no result."""
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 class TimeLimit(Exception):
