@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lvmteach.classroom.explorables.scenes import wake_sleep as demo
+from lvmteach.classroom.explorables import wake_sleep as demo
+from lvmteach.classroom.explorables.scenes.wake_sleep import WakeSleep
 from lvmteach.classroom.figures import plots
 from lvmteach.helmholtz import bars
 from lvmteach.runtime import seeded
@@ -51,7 +52,7 @@ def test_sleep_is_rationed(name, monkeypatch):
 
 
 def test_every_end_of_every_control_draws_a_picture_of_its_own(records):
-    scene, seen = demo.WakeSleep(records, DATA), set()
+    scene, seen = WakeSleep(records, DATA), set()
     for name in records:
         for moment in (0, demo.SNAPSHOTS):
             summary = scene.update(moment=moment, sleeps=name)
@@ -61,7 +62,7 @@ def test_every_end_of_every_control_draws_a_picture_of_its_own(records):
 
 
 def test_reconstructions_stand_below_their_images(records):
-    scene = demo.WakeSleep(records, DATA)
+    scene = WakeSleep(records, DATA)
     scene.update(moment=demo.SNAPSHOTS, sleeps="4")
     sheet = np.asarray(scene.rebuilt.get_array())
     image, below = DATA.images[8].numpy(), records["4"].rebuilt[-1][8]  # second row of images, third in it

@@ -38,7 +38,7 @@ export function allowed(demo, name, value) {
   if (control?.kind === "choice") return control.options.some(([, option]) => option === value);
   if (control?.kind === "ladder") return control.options.includes(value);
   if (typeof like !== typeof value) return false;
-  if (typeof like === "number") return Number.isFinite(value) && (!control || (value >= control.low && value <= control.high));
+  if (typeof like === "number") return Number.isFinite(value) && (!control || (value >= control.low && !(value > control.high)));
   if (flat(like)) return flat(value) && value.length === like.length && value.every(Number.isFinite);
   return typeof like === "boolean" || (like === null) === (value === null);
 }

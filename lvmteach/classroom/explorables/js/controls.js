@@ -22,18 +22,19 @@ function range(page, spec, { low, high, step, toPlace, toValue, say }) {
   return { row, show };
 }
 
-const plain = (spec) => ({ low: spec.low, high: spec.high, step: spec.step ?? 1, toPlace: (v) => v, toValue: (v) => v, say: (v) => v.toFixed(digits(spec.step ?? 1)) });
+// `high` may depend on the data: a function of the model.
+const plain = (spec, { model }) => ({ low: spec.low, high: spec.high?.call ? spec.high(model) : spec.high, step: spec.step ?? 1, toPlace: (v) => v, toValue: (v) => v, say: (v) => v.toFixed(digits(spec.step ?? 1)) });
 
 export const KINDS = {
   // { name, label, low, high, step }
-  slider: (page, spec) => range(page, spec, plain(spec)).show,
+  slider: (page, spec) => range(page, spec, plain(spec, page)).show,
 
   // { name, label, options }: unequal steps such as 1, 2, 4, 8
   ladder: (page, spec) => range(page, spec, { low: 0, high: spec.options.length - 1, step: 1, toPlace: (v) => spec.options.indexOf(v), toValue: (i) => spec.options[i], say: String }).show,
 
   // { name, label, low, high, step, interval }: a slider that plays by itself, from the start again when it has ended
   player(page, spec) {
-    const { row, show } = range(page, spec, plain(spec)), step = spec.step ?? 1;
+    const { row, show } = range(page, spec, plain(spec, page)), step = spec.step ?? 1;
     const button = page.make(row, "button", { type: "button" }, "Play");
     let timer = 0;
     const stop = () => { clearInterval(timer); timer = 0; button.textContent = "Play"; page.release(); };
@@ -74,7 +75,7 @@ export const KINDS = {
     const places = () => spec.places(page.values, page.model), move = (k, place) => page.set(spec.move(page.values, k, place, page.model));
     box.classList.add("lvm-takes-hand");
     let inputs = [];
-    const ends = (i) => panel.spec["xy"[i]], within = (place) => place.map((v, i) => clip(v, ...ends(i)));
+    const ends = (i) => panel.spec["xy"[i]], within = (place) => place.map((v, i) => clip(v, Math.min(...ends(i)), Math.max(...ends(i))));
     const named = (k, i) => [spec.label, inputs.length > 1 || places().length > 1 ? k + 1 : "", panel.spec["xy"[i] + "label"] ?? "xy"[i]].filter(String).join(" ");
     const slider = (k, i) => {
       const input = page.make(box, "input", { class: "lvm-hidden", type: "range", step: "any", "aria-label": named(k, i) });
@@ -92,7 +93,7 @@ export const KINDS = {
       return input;
     };
     let held = -1;
-    box.addEventListener("pointerdown", (event) => {
+    if (spec.byHand !== false) box.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       event.preventDefault();
       const at = panel.at(event), away = ([x, y]) => Math.hypot(panel.x.at(x) - panel.x.at(at[0]), panel.y.at(y) - panel.y.at(at[1]));
@@ -109,11 +110,37 @@ export const KINDS = {
       while (inputs.length > now.length) inputs.pop().forEach((input) => input.remove());
       while (inputs.length < now.length) inputs.push([0, 1].map((i) => slider(inputs.length, i)));
       now.forEach((place, k) => place.forEach((v, i) => {
-        const input = inputs[k][i], [low, high] = ends(i);
+        const input = inputs[k][i], [low, high] = [...ends(i)].sort((a, b) => a - b);
         Object.assign(input, { min: low, max: high, value: v });
         input.setAttribute("aria-valuetext", v.toFixed(2));
       }));
     };
+  },
+
+  // { name, panel, label, draw: (values, path, model) => what changes }: a pen whose place is the value `name`.
+  // `values` are those when the pen came down, `path` all places since. By keyboard: arrows move it, Space lowers it.
+  stroke(page, spec) {
+    const panel = page.panels[spec.panel], { box } = panel, show = KINDS.point(page, { ...spec, byHand: false });
+    let before = null, path = [];
+    const draw = (place) => { path.push(place); page.set({ ...spec.draw(before, path, page.model), [spec.name]: place }); };
+    const lower = (place) => { before = page.values; path = []; draw(place); };
+    const lift = () => { if (before) { before = null; page.release(); } };
+    box.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      event.preventDefault();
+      box.querySelector("input").focus({ preventScroll: true });
+      box.setPointerCapture?.(event.pointerId);
+      lower(panel.at(event));
+    });
+    box.addEventListener("pointermove", (event) => { if (before) (event.getCoalescedEvents?.() ?? [event]).forEach((one) => draw(panel.at(one))); });
+    for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, lift);
+    box.addEventListener("keydown", (event) => {
+      if (event.key === " ") event.preventDefault();
+      if (event.key === " " && !before) lower(page.values[spec.name]);
+      else if (before && ARROWS[event.key]) draw(page.values[spec.name]);
+    });
+    box.addEventListener("keyup", (event) => { if (event.key === " ") lift(); });
+    return show;
   },
 
   // { name, panel, label }: one place, handed over as [x, y]

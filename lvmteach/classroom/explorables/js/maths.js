@@ -69,19 +69,50 @@ export function affine({ W, b }, x, y = new Float64Array(b.length)) {
   return y;
 }
 
-// A net of affine layers with tanh between them, as a function of x. `weights` holds W then b, layer by layer.
-export function mlp(sizes, weights) {
+// Affine layers: `weights` holds W then b, layer by layer.
+function layersOf(sizes, weights) {
   let at = 0;
   const take = (n) => weights.subarray(at, (at += n));
-  const layers = sizes.slice(1).map((out, l) => ({ W: take(out * sizes[l]), b: take(out) }));
-  const room = layers.map(({ b }) => new Float64Array(b.length));
+  return sizes.slice(1).map((out, l) => ({ W: take(out * sizes[l]), b: take(out) }));
+}
+
+const tanh = (xs) => { for (let i = 0; i < xs.length; i++) xs[i] = Math.tanh(xs[i]); };
+
+// A net of affine layers with tanh between them, as a function of x.
+export function mlp(sizes, weights) {
+  const layers = layersOf(sizes, weights), room = layers.map(({ b }) => new Float64Array(b.length));
   return (x) => {
     layers.forEach((layer, l) => {
       x = affine(layer, x, room[l]);
-      if (l < layers.length - 1) for (let i = 0; i < x.length; i++) x[i] = Math.tanh(x[i]);
+      if (l < layers.length - 1) tanh(x);
     });
     return x;
   };
+}
+
+// The same for eight inputs at once, x[8 j + k] being the j-th number of the k-th: each weight is read once for all.
+export function mlpOfEight(sizes, weights) {
+  const layers = layersOf(sizes, Float64Array.from(weights)), room = layers.map(({ b }) => new Float64Array(8 * b.length));
+  return (x) => {
+    layers.forEach((layer, l) => {
+      x = affineOfEight(layer, x, room[l]);
+      if (l < layers.length - 1) tanh(x);
+    });
+    return x;
+  };
+}
+
+function affineOfEight({ W, b }, x, y) {
+  for (let i = 0, k = 0; i < b.length; i++) {
+    let s0 = b[i], s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+    for (let j = 0; j < x.length; j += 8, k++) {
+      const w = W[k];
+      s0 += w * x[j]; s1 += w * x[j + 1]; s2 += w * x[j + 2]; s3 += w * x[j + 3];
+      s4 += w * x[j + 4]; s5 += w * x[j + 5]; s6 += w * x[j + 6]; s7 += w * x[j + 7];
+    }
+    y.set([s0, s1, s2, s3, s4, s5, s6, s7], 8 * i);
+  }
+  return y;
 }
 
 // Standard deviations along the axes of a 2 x 2 covariance [a, b, c] (a b; b c), the larger first, and its angle.

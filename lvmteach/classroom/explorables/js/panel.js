@@ -28,7 +28,7 @@ export class Panel {
       canvas.getContext("2d").setTransform(density, 0, 0, density, 0, 0);
     }
     this.size = [width, height];
-    this.font = Math.max(11, Math.min(16, width / 28));
+    this.font = Math.max(11, Math.min(16, Math.max(width / 28, this.box.parentNode.clientWidth / 70)));
     this.#arrange();
     return true;
   }

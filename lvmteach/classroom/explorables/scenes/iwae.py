@@ -11,42 +11,21 @@ In a notebook, two cells:
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables.climb import MOST, SETS, Sets, draw_sets, quadrature
 from lvmteach.classroom.explorables.scenes.vae import latent_size, like
 from lvmteach.classroom.figures import plots
 from lvmteach.integrals import ess, normalise
 from lvmteach.runtime import seeded
 
-SETS = 200  # independent sets of samples: for the bound's mean, and for the cloud of resampled points
-MOST = 256  # samples in a set
-GRID = 121  # points along each latent axis, for the quadrature
+__all__ = ["MOST", "SETS", "Climb", "quadrature", "steps"]
+
 HEIGHTS = [math.exp(-0.5 * r * r) for r in (3, 2, 1)]  # of contours: a Gaussian's, r deviations out
-REACH = 5.0  # of its first grid, in prior standard deviations
-
-
-class Sets(NamedTuple):
-    """What the picture needs of one image, computed once."""
-
-    log_w: Tensor  # (MOST, SETS)
-    z: Tensor  # (MOST, SETS, 2)
-    score: Tensor  # (MOST, SETS), log_w plus Gumbel noise: its largest among the first K is a draw by weight
-    bound: np.ndarray  # (MOST,), the mean over sets of log 1/K sum_k w_k
-    error: np.ndarray  # (MOST,), its standard error
-    exact: Exact
-
-
-class Exact(NamedTuple):
-    """log p(x) in nats, and the posterior on a grid that holds all of it."""
-
-    log_p: float
-    axes: np.ndarray  # (2, GRID)
-    posterior: np.ndarray  # (GRID, GRID), p(z|x) relative to its largest value
 
 
 class Climb:
@@ -156,42 +135,6 @@ class Climb:
         self.contours = self.right.contour(*exact.axes, exact.posterior.T, HEIGHTS, colors=plots.BLUE, linewidths=1.5)
         (left, bottom), (right, top) = _view(sets)
         self.right.set(xlim=(left, right), ylim=(bottom, top))
-
-
-def draw_sets(model: nn.Module, x: Tensor) -> Sets:
-    """Sample q(z|x), weigh, and find log p(x) and the posterior by quadrature, for one image x (D,)."""
-    with torch.no_grad():
-        draws = [model.draw(x[None].expand(SETS, -1), MOST // 8) for _ in range(8)]  # an eighth at a time: memory
-        log_w = torch.cat([draw.log_w for draw in draws])
-        gumbel = -torch.empty_like(log_w).exponential_().log()
-        L_k = log_w.logcumsumexp(0) - torch.arange(1, MOST + 1, device=x.device, dtype=x.dtype).log()[:, None]
-        exact = quadrature(model, x)
-    z = torch.cat([draw.z for draw in draws])
-    mean, error = L_k.mean(1), L_k.std(1) / math.sqrt(SETS)
-    return Sets(log_w, z, log_w + gumbel, mean.cpu().numpy(), error.cpu().numpy(), exact)
-
-
-def quadrature(model: nn.Module, x: Tensor) -> Exact:
-    """log p(x) and p(z|x) for one image x (D,), by a sum over a grid of z where the posterior lies.
-
-    A sum with equal steps is exact to rounding once the density is resolved and has died out at the edges. A first
-    grid over the prior finds the box outside which p(x, z) is below e^-25 of its largest value.
-    """
-    axes = np.stack([np.linspace(-REACH, REACH, GRID)] * 2)
-    log_joint = _on_grid(model, x, axes)
-    step = 2 * REACH / (GRID - 1)
-    inside = axes[:, 0] + step * np.argwhere(log_joint > log_joint.max() - 25)
-    axes = np.linspace(inside.min(0) - step, inside.max(0) + step, GRID, axis=1)
-    log_joint = _on_grid(model, x, axes)
-    top, cell = log_joint.max(), np.prod(axes[:, 1] - axes[:, 0])
-    relative = np.exp(log_joint - top)
-    return Exact(float(top + np.log(cell * relative.sum())), axes, relative)
-
-
-def _on_grid(model: nn.Module, x: Tensor, axes: np.ndarray) -> np.ndarray:
-    z = torch.cartesian_prod(*torch.as_tensor(axes, **like(model)))
-    parts = [model.log_joint(x.expand(len(part), -1), part) for part in z.chunk(8)]  # an eighth at a time: memory
-    return torch.cat(parts).reshape(GRID, GRID).double().cpu().numpy()
 
 
 def steps(most: int) -> list[int]:

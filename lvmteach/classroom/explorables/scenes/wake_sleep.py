@@ -1,110 +1,15 @@
-"""Scrub through the training of a small Helmholtz machine on bars, and choose how much it sleeps.
-
-`record` trains, and keeps every few steps what the picture needs. After that nothing is computed: scrubbing is instant.
-`recorded` reads the four trainings of `SLEEPS`, kept beside this file; made anew, in half a minute, by
-
-    python -m lvmteach.classroom.explorables.scenes.wake_sleep
-"""
+"""Scrub through the training of a small Helmholtz machine on bars, and choose how much it sleeps."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
-import torch
 from matplotlib.colors import ListedColormap
 
+from lvmteach.classroom.explorables.wake_sleep import SHOWN, SLEEPS, SNAPSHOTS, Record, record, recorded, training
 from lvmteach.classroom.figures import plots
-from lvmteach.helmholtz import Bars, Machine, bars, exact, machine, sleep_step, wake_step
-from lvmteach.runtime import seeded
+from lvmteach.helmholtz import Bars, bars
 
-SIZES = (16, 8, 1)
-WAKES, B, RATE = 4000, 20, 4.0  # wake steps, images or dreams a step, first rate (it falls linearly to zero)
-SNAPSHOTS = 40
-SLEEPS = {"1/16": 1 / 16, "1/4": 1 / 4, "1": 1, "4": 4}  # sleep steps to one wake step
-SHOWN, DREAMS = 48, 400  # dreams in the picture, and under the average of their KL
-KEPT = "wake_sleep.npz"
-LEVELS = 255  # a probability is kept as a whole number of these
-
-
-class Record(NamedTuple):
-    """What was seen of one machine after `steps` wake steps; one row a snapshot."""
-
-    steps: np.ndarray  # (T,)
-    dreams: np.ndarray  # (T, SHOWN, 16), binary
-    legal: np.ndarray  # (T, SHOWN): whether the generator of bars can make it
-    rebuilt: np.ndarray  # (T, M, 16): P(x = 1 | z) for one z ~ q(z|x), for every image x of bars
-    nll: np.ndarray  # (T,) exactly, in nats, as are the next three
-    bound: np.ndarray  # -ELBO
-    kl_data: np.ndarray  # KL(q || p) on data
-    kl_dreams: np.ndarray  # KL(p || q), the mean over DREAMS dreams
-
-
-def training(data: Bars, sleeps: float, wakes: int = WAKES) -> Iterator[Machine]:
-    """Train a machine; yield it before the first step and after each wake step with its share of sleep."""
-    m, asleep = machine(SIZES, dtype=torch.float64), 0.0
-    yield m
-    for step in range(wakes):
-        rate = RATE * (1 - step / wakes)
-        wake_step(m, data.sample(B), rate)
-        asleep += sleeps
-        while asleep >= 1:
-            sleep_step(m, B, rate)
-            asleep -= 1
-        yield m
-
-
-def record(data: Bars, sleeps: float, wakes: int = WAKES) -> Record:
-    """Train one machine, `sleeps` sleep steps to a wake step, and note what is seen SNAPSHOTS times."""
-    every = max(wakes // SNAPSHOTS, 1)
-    seen = [(step, *_look(m, data)) for step, m in enumerate(training(data, sleeps, wakes)) if step % every == 0]
-    return Record(*(np.array(column) for column in zip(*seen, strict=True)))
-
-
-def recorded() -> dict[str, Record]:
-    """Kept trainings on `bars()` by the names of `SLEEPS`: dreams exactly, probabilities to 1/255, nats to float32."""
-    kept = resources.files("lvmteach.classroom.explorables.scenes").joinpath(KEPT).read_bytes()
-    with np.load(io.BytesIO(kept)) as columns:
-        return {name: _unpacked({key: columns[f"{name} {key}"] for key in Record._fields}) for name in SLEEPS}
-
-
-def keep(path: Path) -> None:
-    """Train the machines of `SLEEPS` and write what `recorded` reads."""
-    columns = {}
-    for name, sleeps in SLEEPS.items():
-        with seeded(3):
-            r = record(bars(), sleeps)
-        whole = {"dreams": np.packbits(r.dreams.astype(bool), -1), "legal": np.packbits(r.legal, -1)}
-        whole |= {"rebuilt": np.rint(LEVELS * r.rebuilt).astype(np.uint8), "steps": r.steps.astype(np.int32)}
-        for key, column in r._asdict().items():
-            columns[f"{name} {key}"] = whole.get(key, column.astype(np.float32))
-    np.savez_compressed(path, **columns)
-
-
-def _unpacked(columns: dict[str, np.ndarray]) -> Record:
-    bits = {key: np.unpackbits(columns[key], -1) for key in ("dreams", "legal")}
-    rest = {key: columns[key].astype(float) for key in Record._fields if key not in ("steps", "rebuilt", *bits)}
-    return Record(
-        steps=columns["steps"].astype(int),
-        dreams=bits["dreams"].astype(float),
-        legal=bits["legal"].astype(bool),
-        rebuilt=columns["rebuilt"] / LEVELS,
-        **rest,
-    )
-
-
-def _look(m: Machine, data: Bars) -> tuple:
-    dreams = m.dream(DREAMS)[0]
-    shown = dreams[:SHOWN]
-    legal = (shown[:, None] == data.images).all(-1).any(-1)
-    now, asleep = exact(m, data.images), exact(m, dreams)
-    on_data = [float(data.expect(value)) for value in (-now.log_p, -now.elbo, now.kl_q_p)]
-    pictures = (part.numpy() for part in (shown, legal, m.reconstruct(data.images)))
-    return *pictures, *on_data, float(asleep.kl_p_q.mean())
+__all__ = ["SHOWN", "SLEEPS", "SNAPSHOTS", "Record", "WakeSleep", "record", "recorded", "training"]
 
 
 class WakeSleep:
@@ -163,7 +68,3 @@ def _rows_in_turn(above: np.ndarray, below: np.ndarray, cols: int) -> np.ndarray
     """A row of images, the row of their reconstructions under it, and so on."""
     pair = np.stack([rows.reshape(-1, cols, rows.shape[-1]) for rows in (above, below)], 1)
     return pair.reshape(-1, above.shape[-1])
-
-
-if __name__ == "__main__":
-    keep(Path(__file__).with_name(KEPT))
