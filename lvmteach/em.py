@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -119,6 +119,29 @@ def em_steps(x: Any, params: Any, e_step: EStep, m_step: MStep) -> Iterator[EMSt
         yield EMState(step, params, expected, log_lik)
         params = m_step(x, expected)
         step += 1
+
+
+def fishers_identity(log_joint: Float[Tensor, "N C"], params: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Gradient of log p(x), summed over the data: the posterior's mean of the gradient of log p(x, z).
+
+        grad log p(x) = sum_c p(z = c | x) grad log p(x, z = c)
+
+    The posterior is a weight here, and not differentiated. So where EM has just done its E step, the M step climbs in
+    the direction of log p(x) itself.
+
+    Args:
+        log_joint: log p(x_n, z_n = c), nats, computed from `params`.
+        params: the tensors to differentiate for, each with requires_grad.
+
+    Raises:
+        ValueError: log_joint does not depend on params by a graph.
+
+    Source: Fisher 1925; for latent variables, Louis 1982.
+    """
+    if not log_joint.requires_grad:
+        raise ValueError("log_joint must depend on params; compute it from tensors with requires_grad")
+    posterior = log_joint.detach().softmax(1)
+    return torch.autograd.grad((posterior * log_joint.masked_fill(posterior == 0, 0.0)).sum(), list(params))
 
 
 def data_matrix(

@@ -62,6 +62,25 @@ def pair_features(x: Float[Tensor, "M D"]) -> Float[Tensor, "M F"]:
     return torch.cat([x, x[:, i] * x[:, j]], 1)
 
 
+def neighbour_features(x: Float[Tensor, "M D"], shape: tuple[int, int]) -> Float[Tensor, "M F"]:
+    """The entries of x, images of `shape`, and the products of every two that touch, across or down.
+
+    Raises:
+        ValueError: the images of that shape do not have D entries.
+    """
+    rows, cols = shape
+    if rows * cols != x.shape[1]:
+        raise ValueError(f"images of {rows} x {cols} have {rows * cols} entries, got D = {x.shape[1]}")
+    grid = x.reshape(-1, rows, cols)
+    across, down = grid[:, :, 1:] * grid[:, :, :-1], grid[:, 1:] * grid[:, :-1]
+    return torch.cat([x, across.flatten(1), down.flatten(1)], 1)
+
+
+def free_parameters(C: int, F: int) -> int:
+    """How many numbers the model has to choose: C - 1 class probabilities and a weight for each class and feature."""
+    return C - 1 + C * F
+
+
 def log_given_class(params: LogLinear, features: Float[Tensor, "M F"]) -> Float[Tensor, "M C"]:
     """log p(x | z = c) of every outcome, in nats."""
     return (features @ params.w.T).log_softmax(0)
@@ -89,7 +108,7 @@ def e_step(
 
     Args:
         data: features (M, F) and the share of the data at each outcome, (M,), which sum to one.
-        assign: replaces the responsibilities (M, C) by others: `hard` for one class an outcome, `sampled` for a draw.
+        assign: replaces the responsibilities (M, C) by others: `hard` for one class an outcome, `sampled` for draws.
     """
     features, shares = data
     q = responsibilities(params, features)
@@ -103,9 +122,18 @@ def hard(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
     return torch.nn.functional.one_hot(q.argmax(1), q.shape[1]).to(q)
 
 
-def sampled(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
-    """Each outcome, with all its data, to one class drawn from the posterior: a coarse stochastic EM."""
-    return torch.nn.functional.one_hot(torch.multinomial(q, 1).squeeze(1), q.shape[1]).to(q)
+def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"]) -> Float[Tensor, "M C"]:
+    """Each datum to one class drawn from its posterior: stochastic EM. Use as `partial(sampled, counts=counts)`.
+
+    Returns:
+        Of each outcome's data the share that went to each class; zero for outcomes that were never seen.
+
+    Source: Celeux and Diebolt 1985.
+    """
+    outcome = torch.repeat_interleave(torch.arange(len(q)), counts.long())
+    drawn = torch.multinomial(q[outcome], 1).squeeze(1)
+    table = torch.bincount(outcome * q.shape[1] + drawn, minlength=q.numel()).reshape(q.shape)
+    return table.to(q) / counts.clamp(min=1)[:, None]
 
 
 def w_gradient(params: LogLinear, features: Float[Tensor, "M F"], expected: Expected) -> Float[Tensor, "C F"]:

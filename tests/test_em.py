@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from lvmteach.em import ConvergenceWarning, EMFit, data_matrix, em, em_steps
+from lvmteach.em import ConvergenceWarning, EMFit, data_matrix, em, em_steps, fishers_identity
+from lvmteach.runtime import seeded
 
 # Rao's linkage counts, in four cells with probabilities 1/2 + t/4, (1-t)/4, (1-t)/4, t/4 (Dempster, Laird and Rubin
 # 1977, section 1): the latent count splits the first cell. The maximum solves 197 t^2 - 15 t - 68 = 0.
@@ -245,3 +247,34 @@ def test_counts_are_data_too():
 def test_a_log_likelihood_for_each_row_is_no_trace():
     with pytest.raises(ValueError, match=r"one log-likelihood, got shape \(4,\); take its mean"):
         next(em_steps(COUNTS, START, lambda x, params: (x[0], x.log()), m_step))
+
+
+def test_fishers_identity_by_small_steps_in_scipys_densities():
+    with seeded(11):
+        x, means = torch.randn(40, 2, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
+    weights, widths = np.array([0.5, 0.3, 0.2]), torch.tensor([0.7, 1.0, 1.6], dtype=torch.float64)
+
+    def log_p(means, widths):
+        parts = [w * stats.multivariate_normal(m, s**2).pdf(x) for w, m, s in zip(weights, means, widths, strict=True)]
+        return np.log(np.sum(parts, 0)).sum()
+
+    m, s = means.clone().requires_grad_(), widths.clone().requires_grad_()
+    density = torch.distributions.Normal(m, s[:, None]).log_prob(x[:, None]).sum(-1)
+    for_means, for_widths = fishers_identity(torch.tensor(weights).log() + density, (m, s))
+    h = 1e-5
+    for c in range(3):
+        step = h * np.eye(3)[c]
+        assert abs((log_p(means, widths + step) - log_p(means, widths - step)) / (2 * h) - for_widths[c]) < 1e-6
+        for d in range(2):
+            step = np.zeros((3, 2))
+            step[c, d] = h
+            assert abs((log_p(means + step, widths) - log_p(means - step, widths)) / (2 * h) - for_means[c, d]) < 1e-6
+
+
+def test_fishers_identity_leaves_out_what_is_impossible_and_needs_a_graph():
+    w = torch.tensor([0.3, 0.7], dtype=torch.float64, requires_grad=True)
+    log_joint = torch.stack([w.log(), torch.tensor([-torch.inf, 0.0], dtype=torch.float64) * 1.0 + 0 * w])
+    (slope,) = fishers_identity(log_joint, (w,))
+    assert torch.allclose(slope, torch.tensor([1.0, 1.0], dtype=torch.float64))  # log(w_1 + w_2), and a constant
+    with pytest.raises(ValueError, match="requires_grad"):
+        fishers_identity(log_joint.detach(), (w,))

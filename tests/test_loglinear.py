@@ -15,6 +15,7 @@ from lvmteach.loglinear import (
     hard,
     log_marginal,
     m_step,
+    neighbour_features,
     outcome_counts,
     pair_features,
     random_start,
@@ -131,14 +132,28 @@ def test_one_class_matches_the_data_features(problem):
     assert torch.allclose(log_marginal(fit.params, features).exp() @ features, shares @ features, atol=1e-6)
 
 
-def test_hard_and_sampled_assignments_are_one_class_an_outcome():
+def test_hard_assigns_one_class_and_sampled_shares_out_each_outcomes_data():
     with seeded(6):
         q = torch.rand(200, C, dtype=torch.float64).softmax(1)
-        for assign in (hard, sampled):
-            assert torch.equal(assign(q).sum(1), torch.ones(200).double())
-        assert torch.equal(hard(q).argmax(1), q.argmax(1))
-        draws = torch.stack([sampled(q[:1].expand(20_000, C)).mean(0)])
-    assert torch.allclose(draws[0], q[0], atol=6 * 0.5 / 20_000**0.5)  # six standard errors of a share
+        counts = torch.randint(0, 4000, (200,)).double()
+        counts[3] = 0
+        shares = sampled(q, counts)
+    assert torch.equal(hard(q).argmax(1), q.argmax(1))
+    assert torch.equal(hard(q).sum(1), torch.ones(200).double())
+    assert torch.allclose(shares.sum(1), (counts > 0).double())
+    assert torch.allclose(shares * counts[:, None], (shares * counts[:, None]).round(), atol=1e-9)  # whole data
+    z = ((shares - q) * counts.sqrt()[:, None] / (q * (1 - q)).sqrt())[counts > 100]
+    assert z.abs().max() < 5.5  # of 600 standard normals: once in 40 000 runs
+    assert 0.85 < z.std() < 1.15  # a draw for each datum; one draw an outcome would have 30
+
+
+def test_neighbours_are_those_of_a_loop_over_pairs():
+    x = binary_outcomes(6)
+    touching = [(0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)]  # of 2 rows and 3 columns
+    oracle = np.array([[*row, *(row[i] * row[j] for i, j in touching)] for row in x.numpy()])
+    assert np.array_equal(neighbour_features(x, (2, 3)), oracle)
+    with pytest.raises(ValueError, match="2 x 4 have 8 entries, got D = 6"):
+        neighbour_features(x, (2, 4))
 
 
 BAD = [

@@ -86,6 +86,53 @@ def test_reverse_fit_is_a_maximum_of_the_elbo():
         assert split(LOG_HUMPS, log_density(Gaussian(best.m + dm, best.s + ds), ON)[0], ON).elbo < peak
 
 
+@pytest.mark.parametrize("s", [0.3, 1.0, 9.9, 60.0])
+@pytest.mark.parametrize("m", [-8.0, -2.0, 0.7, 5.0])
+def test_from_any_start_the_bound_stays_below_log_p_x_and_the_fit_is_a_peak(m, s):
+    # The plain sum rewards a q that leaves the grid: its ELBO tends to zero, above a negative log p(x).
+    on = grid(-16, 16, 1601)
+    log_joint = torch.tensor(np.log(humps(on.z.numpy()) + 1e-300))
+    best = reverse_fit(log_joint[None], on, Gaussian(torch.tensor([m]).double(), torch.tensor([s]).double()))
+
+    def elbo(m, s):
+        def integrand(z):
+            return stats.norm.pdf(z, m, s) * (np.log(humps(z)) - stats.norm.logpdf(z, m, s))
+
+        return integrate.quad(integrand, m - 12 * s, m + 12 * s, limit=400, epsabs=1e-12)[0]
+
+    at = float(best.m), float(best.s)
+    assert elbo(*at) < math.log(0.7)
+    assert all(elbo(at[0] + dm, at[1] + ds) < elbo(*at) for dm, ds in [(0.02, 0), (-0.02, 0), (0, 0.02), (0, -0.02)])
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5])  # of the mean from a grid point, in spacings
+def test_a_q_the_grid_can_tell_is_right_and_a_narrower_one_is_refused(offset):
+    on = grid(-5, 5, 101)
+    log_p = Normal(0.0, 1.0).log_prob(on.z)
+    for spacings in (1.4, 1.0, 0.5, 0.1, 1e-3):
+        m, s = 0.3 + offset * on.dz, spacings * on.dz
+        q = Gaussian(torch.tensor(m).double(), torch.tensor(s).double())
+        oracle = kl_divergence(Normal(*q), Normal(*torch.tensor([0.0, 1.0]).double()))
+        if spacings == 1.4:
+            assert abs(kl(log_density(q, on), log_p, on) - oracle) < 1e-10
+        else:
+            with pytest.raises(ValueError, match="finer grid"):
+                kl(log_density(q, on), log_p, on)
+            with pytest.raises(ValueError, match="finer grid"):
+                split(log_p, log_density(q, on), on)
+
+
+def test_a_q_beyond_the_ends_and_one_without_norm_are_refused():
+    on = grid(-5, 5, 101)
+    log_p = Normal(0.0, 1.0).log_prob(on.z)
+    with pytest.raises(ValueError, match="longer grid"):
+        kl(Normal(0.0, 5.0).log_prob(on.z), log_p, on)
+    with pytest.raises(ValueError, match="normalised, got a mass of 3"):
+        split(log_p, Normal(0.0, 0.5).log_prob(on.z) + math.log(3), on)
+    with pytest.raises(ValueError, match="finer grid"):
+        kl(torch.full_like(on.z, torch.nan), log_p, on)
+
+
 def covariance(D):
     with seeded(D):
         root = torch.randn(D, D, dtype=torch.float64)
