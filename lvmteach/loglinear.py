@@ -122,14 +122,18 @@ def hard(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
     return torch.nn.functional.one_hot(q.argmax(1), q.shape[1]).to(q)
 
 
-def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"]) -> Float[Tensor, "M C"]:
+def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"] | None = None) -> Float[Tensor, "M C"]:
     """Each datum to one class drawn from its posterior: stochastic EM. Use as `partial(sampled, counts=counts)`.
+
+    Args:
+        counts: data at each outcome; one each if not given, which is coarser where many data share an outcome.
 
     Returns:
         Of each outcome's data the share that went to each class; zero for outcomes that were never seen.
 
     Source: Celeux and Diebolt 1985.
     """
+    counts = torch.ones_like(q[:, 0]) if counts is None else counts
     outcome = torch.repeat_interleave(torch.arange(len(q)), counts.long())
     drawn = torch.multinomial(q[outcome], 1).squeeze(1)
     table = torch.bincount(outcome * q.shape[1] + drawn, minlength=q.numel()).reshape(q.shape)

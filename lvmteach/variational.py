@@ -69,8 +69,7 @@ def log_integral(log_f: Float[Tensor, "*B G"], on: Grid) -> Float[Tensor, "*B"]:
 def kl(log_q: Float[Tensor, "*#B G"], log_p: Float[Tensor, "*#B G"], on: Grid) -> Float[Tensor, "..."]:
     """KL(q || p) = integral of q log(q / p), in nats, for log densities on a grid. Zero where q is zero.
 
-    What little of q lies beyond the grid is left out, and the rest normalised; so for a normalised p the result is
-    never negative.
+    What little of q lies beyond the grid is left out.
 
     Raises:
         ValueError: the grid cannot tell: q is narrower than its spacing, a fifth of q or more lies beyond its ends, or
@@ -128,7 +127,9 @@ def reverse_fit(log_joint: Float[Tensor, "*B G"], on: Grid, start: Gaussian, max
 
     def minus_elbo() -> Tensor:
         ascent.zero_grad()
-        loss = _kl(log_density(q(), on), log_joint, on).sum()
+        log_q = log_density(q(), on)
+        log_q = log_q - log_integral(log_q, on)[..., None]  # else a q that leaves the grid would be rewarded
+        loss = _kl(log_q, log_joint, on).sum()
         loss.backward()
         return loss
 
@@ -180,8 +181,6 @@ def mean_field_gaussian(
 
 
 def _kl(log_q: Tensor, log_p: Tensor, on: Grid) -> Tensor:
-    """KL of q, normalised over the grid: a sum over its points."""
-    log_q = log_q - log_integral(log_q, on)[..., None]
     q = log_q.exp()
     return torch.where(q > 0, q * (log_q - log_p), 0.0).sum(-1) * on.dz
 
