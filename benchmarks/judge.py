@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 from tqdm import tqdm
 
-from benchmarks.long import EVAL_K, test_images
+from benchmarks.long import EVAL_K, held_out
 from lvmteach.bounds import dreg
 from lvmteach.runtime import device, seeded
 from lvmteach.vae import VAE, gaussian, pretrained
@@ -81,8 +81,7 @@ def log_p_by(model: VAE, x: Float[Tensor, "B D"], Ks: tuple[int, ...]) -> dict[i
 def judge(name: str, images: int = IMAGES, K: int = EVAL_K) -> dict[str, Tensor]:
     """log p of each image by the encoder and by a q of its own, with FEW and with K samples; (images,) nats."""
     model, _ = pretrained(name, device())
-    test = test_images()
-    x = test[:: len(test) // images][:images]
+    x = held_out(images)
     parts = []
     for at in tqdm(range(0, len(x), BLOCK), desc=name, disable=None):
         block = x[at : at + BLOCK].to(device())

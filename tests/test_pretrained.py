@@ -48,7 +48,7 @@ def test_a_card_says_what_was_done(name):
     _, card = pretrained(name)
     assert card.keys() >= PROMISED
     assert card["name"] == name
-    assert (card["eval_K"], card["eval_images"]) == (5000, 10000)
+    assert (card["eval_K"], card["eval_images"]) == (5000, 1000 if "layers" in card else 10000)
     assert len(card["data_sha256"]) == 64
     assert card["active_units"] <= card["L"]
     assert name in card["command"]
