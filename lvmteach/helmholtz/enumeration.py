@@ -42,7 +42,7 @@ def exact(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Exact:
     """
     x, z = binary(x, machine), _latent_states(machine)
     at_once = max(AT_ONCE // (len(z) * max(machine.prior[..., 0].numel(), 1)), 1)
-    parts = [_exact(*_tables(machine, part, z)) for part in x.split(at_once, -2)]
+    parts = [_exact(_tables(machine, part, z)) for part in x.split(at_once, -2)]
     return Exact(*(torch.cat(column, -1) for column in zip(*parts, strict=True)))
 
 
@@ -51,12 +51,12 @@ def posterior(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB
 
     A state is (z_1, ..., z_T) in one row. Raises as `exact` does.
     """
-    return torch.softmax(_tables(machine, binary(x, machine), _latent_states(machine))[0], -1)
+    return torch.softmax(_tables(machine, binary(x, machine), _latent_states(machine)).joint(), -1)
 
 
 def recognition(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB Z"]:
     """q(z|x) over all Z latent states, laid out as `posterior` is. Raises as `exact` does."""
-    return _tables(machine, binary(x, machine), _latent_states(machine))[1].exp()
+    return _tables(machine, binary(x, machine), _latent_states(machine)).recognition().exp()
 
 
 def states(bits: int, *, dtype: torch.dtype = torch.float64) -> Float[Tensor, "Z bits"]:
@@ -118,33 +118,55 @@ def _latent_states(machine: Machine) -> Tensor:
     return states(sum(machine.sizes[1:]), dtype=machine.prior.dtype).to(machine.prior.device)
 
 
-def _tables(machine: Machine, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log p(x, z) and log q(z|x) for every image and every state, (*S, B, Z).
+class _Tables(NamedTuple):
+    """A net's log-probabilities: of z_1 with the image, (*S, B, Z1), and of the layers above given z_1, (*S, Z1, R).
 
-    log Bernoulli(s; sigmoid(a)) = s a + log sigmoid(-a), summed over units: for all pairs of rows, a matrix product.
+    What stands above z_1 does not know the image, so that no table of all states for all images is needed.
     """
+
+    p_x_z1: Tensor  # log p(x|z_1)
+    p_rest: Tensor  # log p(z_1, ..., z_T)
+    q_z1: Tensor  # log q(z_1|x)
+    q_rest: Tensor  # log q(z_2, ..., z_T | z_1)
+
+    def joint(self) -> Tensor:
+        """log p(x, z) over all states, (*S, B, Z); z_1 is the slowest part of z."""
+        return (self.p_x_z1.unsqueeze(-1) + self.p_rest.unsqueeze(-3)).flatten(-2)
+
+    def recognition(self) -> Tensor:
+        """log q(z|x) over all states, (*S, B, Z)."""
+        return (self.q_z1.unsqueeze(-1) + self.q_rest.unsqueeze(-3)).flatten(-2)
+
+
+def _tables(machine: Machine, x: Tensor, z: Tensor) -> _Tables:
+    """log Bernoulli(s; sigmoid(a)) = s a + log sigmoid(-a), summed over units: one matrix product a layer."""
     layers = z.split(machine.sizes[1:], -1)
     log_p = log_bernoulli(layers[-1], machine.prior.unsqueeze(-2))
     log_q = torch.zeros_like(log_p)
     for t, (below, above) in enumerate(pairwise(layers), start=1):
         log_p = log_p + log_bernoulli(below, machine.generative[t].logits(above))
         log_q = log_q + log_bernoulli(above, machine.recognition[t].logits(below))
-    # z_1 is the slowest part of z: its states stand 2^(L_2 + ... + L_T) rows apart.
-    z_1 = layers[0][:: 2 ** sum(machine.sizes[2:])]
+    rest = 2 ** sum(machine.sizes[2:])
+    z_1 = layers[0][::rest]
     down, up = machine.generative[0].logits(z_1), machine.recognition[0].logits(x)
     log_px = x @ down.mT + logsigmoid(-down).sum(-1).unsqueeze(-2)
     log_qz = up @ z_1.mT + logsigmoid(-up).sum(-1).unsqueeze(-1)
-    log_px, log_qz = (table.repeat_interleave(len(z) // len(z_1), -1) for table in (log_px, log_qz))
-    return log_px + log_p.unsqueeze(-2), log_qz + log_q.unsqueeze(-2)
+    return _Tables(log_px, log_p.unflatten(-1, (-1, rest)), log_qz, log_q.unflatten(-1, (-1, rest)))
 
 
-def _exact(log_joint: Tensor, log_q: Tensor) -> Exact:
-    log_p = torch.logsumexp(log_joint, -1)
-    log_posterior = log_joint - log_p.unsqueeze(-1)
-    q, gap = log_q.exp(), log_q - log_posterior
+def _exact(t: _Tables) -> Exact:
+    """Both divergences by the chain rule: of z_1 given x, plus the mean over z_1 of that of the rest."""
+    p_z1 = torch.logsumexp(t.p_rest, -1, keepdim=True)
+    joint = t.p_x_z1 + p_z1.mT  # log p(x, z_1)
+    log_p = torch.logsumexp(joint, -1)
+    post = joint - log_p.unsqueeze(-1)
+    gap, gap_rest = t.q_z1 - post, t.q_rest - (t.p_rest - p_z1)  # log q - log p(z|x), of z_1 and of the rest
+    q, q_rest, p_rest = t.q_z1.exp(), t.q_rest.exp(), (t.p_rest - p_z1).exp()
+    above = (q_rest * gap_rest).sum(-1).unsqueeze(-2), -(p_rest * gap_rest).sum(-1).unsqueeze(-2)
+    inside = (q_rest * (t.p_rest - t.q_rest)).sum(-1).unsqueeze(-2)
     return Exact(
         log_p,
-        elbo=(q * (log_joint - log_q)).sum(-1),
-        kl_q_p=(q * gap).sum(-1),
-        kl_p_q=-(log_posterior.exp() * gap).sum(-1),
+        elbo=(q * (t.p_x_z1 - t.q_z1 + inside)).sum(-1),
+        kl_q_p=(q * (gap + above[0])).sum(-1),
+        kl_p_q=(post.exp() * (above[1] - gap)).sum(-1),
     )
