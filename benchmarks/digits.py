@@ -1,8 +1,8 @@
 """Wake-sleep and reweighted wake-sleep on binary MNIST: equal draws, tuned rates, three starts, with the clock.
 
-    python -m benchmarks.digits    about 10 minutes of one core; writes lvmteach/classroom/figures/wake_sleep_digits.npz
+    python -m benchmarks.digits    about 4 minutes of one core; writes lvmteach/classroom/figures/wake_sleep_digits.npz
 
-784-200-200, batches of 100, a rate that falls linearly to 0. Both draw 750 000 times: a wake-sleep step takes 2 draws
+784-200-200, batches of 100, a rate that falls linearly to 0. Both draw 300 000 times: a wake-sleep step takes 2 draws
 an image (a reading, a dream), a reweighted step K = 5. log p(x) of 200 test images by K = 500 draws. Rates are compared
 on one start, and the best is run on three others.
 """
@@ -22,7 +22,7 @@ from lvmteach.evaluation import log_marginal
 from lvmteach.helmholtz import machine, reweighted_step
 from lvmteach.runtime import seeded
 
-DRAWS, B, K = 750_000, 100, 500
+DRAWS, B, K = 300_000, 100, 500
 RATES = {"wake-sleep": (0.1, 0.2, 0.3), "reweighted, K = 5": (0.2, 0.3, 0.5)}
 STEP = {"wake-sleep": (2, wake_sleep), "reweighted, K = 5": (5, lambda m, x, rate: reweighted_step(m, x, 5, rate))}
 

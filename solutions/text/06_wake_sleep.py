@@ -16,7 +16,7 @@
 # - say what sleep lowers and what it does not;
 # - repair the wake phase with importance weights, and know when they teach nothing.
 #
-# **Time** 115 minutes; the cells run in about 15 seconds on a laptop. **Prerequisites** notebook 06; the gradient of a
+# **Time** 120 minutes; the cells run in about 15 seconds on a laptop. **Prerequisites** notebook 06; the gradient of a
 # sigmoid.
 #
 # | maths | code | shape | meaning |
@@ -174,46 +174,22 @@ print(f"by rule {ours:.8f}, by difference quotient {quotient:.8f}")
 assert abs(ours - quotient) < 1e-8  # the quotient's own error: h^2 = 1e-10, and rounding, 1e-16 / 1e-5
 
 # %% [markdown]
-# ## Exercise 06.3: wake
+# ### Given: wake
 #
-# *15 minutes, difficulty 2 of 3, from notebook 06 "One rule for every coin"*
-#
-# The recognition net has read a batch: `units` = $(x, z_1, \dots, z_T)$. Return what the generative net learns from it,
-# the gradient of the batch's mean $\log p(x, z)$ for every parameter.
-#
-# - `units`, a tuple of $(B, \text{units})$; `prior` $(L_T)$, logits; `generative`, a tuple of pairs: `generative[t]`
-#   makes `units[t]` from `units[t + 1]`.
-# - Result: the pair `(for_prior, for_generative)`; `for_generative` has a pair (weight, bias) for each layer, in the
-#   order of `generative`.
-#
-# <details><summary>Hint 1</summary>
-#
-# Every layer is one call of your delta rule. For each, who is given, and who is the target?
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# The top layer has nothing above it: its coins have a bias alone. What does the delta rule say of a bias?
-# </details>
+# The recognition net has read a batch: `units` = $(x, z_1, \dots, z_T)$. What the generative net learns from it is the delta rule
+# layer by layer: $\log p(x, z)$ is a sum with one term a layer, so no error passes through another one. Downwards the layer above is
+# given, and the layer below is the target. The prior is a bias.
 
 
 # %%
 def wake_update(units, prior, generative):
     """(for_prior, for_generative) from units (x, z_1, ..., z_T) that were read; both shaped like the parameters."""
-    ### BEGIN SOLUTION
-    # log p(x, z) is a sum with one term a layer, so each layer learns alone: no error passes through another one.
-    # Downwards: the layer above is given, the layer below is the target.
     for_generative = [delta_rule(units[t + 1], units[t], weight, bias) for t, (weight, bias) in enumerate(generative)]
-    # The prior is a bias: target minus prediction, averaged. It holds logits.
-    for_prior = (units[-1] - torch.sigmoid(prior)).mean(0)
-    return for_prior, tuple(for_generative)
-    ### END SOLUTION
+    return (units[-1] - torch.sigmoid(prior)).mean(0), tuple(for_generative)
 
-
-# %%
-wake_update = check.wake_update(wake_update)
 
 # %% [markdown]
-# ## Exercise 06.4: sleep
+# ## Exercise 06.3: sleep
 #
 # *15 minutes, difficulty 2 of 3, from notebook 06 "One rule for every coin"*
 #
@@ -299,7 +275,7 @@ plots.show(fig, alt="Three sheets of 36 images: bars of the world, noise before 
 # %% [markdown]
 # Bars, some of them broken. How good is the machine? That takes $\log p(x)$, the next two exercises.
 #
-# ## Exercise 06.5: the probability of everything
+# ## Exercise 06.4: the probability of everything
 #
 # *10 minutes, difficulty 2 of 3, from notebook 06 "Everything exactly"*
 #
@@ -346,7 +322,7 @@ print(f"{len(everything)} combinations of image and latent state; their probabil
 assert abs(total - 1) < 1e-11  # rounding of 16384 terms
 
 # %% [markdown]
-# ## Exercise 06.6: the probability of an image
+# ## Exercise 06.5: the probability of an image
 #
 # *15 minutes, difficulty 3 of 3, from notebook 06 "Everything exactly"*
 #
@@ -398,44 +374,20 @@ for name, machine in (("untaught", new), ("taught", taught)):
     print(f"{name:9} -log p(x) {nll[name]:6.3f} nats an image")
 print(f"entropy             {data.entropy:6.3f}")
 assert data.entropy < nll["taught"] < nll["untaught"] / 2
-assert abs(log_marginal(states(7), prior, generative).exp().sum() - 1) < 1e-11  # oracle: all images of exercise 06.5
+assert abs(log_marginal(states(7), prior, generative).exp().sum() - 1) < 1e-11  # oracle: all images of exercise 06.4
 
 # %% [markdown]
-# ## Exercise 06.7: two divergences
+# ### Given: two divergences
 #
-# *15 minutes, difficulty 2 of 3, from notebook 06 "Two divergences"*
-#
-# Given are tables over all $Z$ states, one row an image: $\log p(x, z)$, and $\log q(z \mid x)$. Return both divergences
-# between $q(z \mid x)$ and the true posterior $p(z \mid x)$.
-#
-# - `log_p_xz`, `log_q` $(B, Z)$, nats. Both may be very small.
-# - Result: the pair $\big(\mathrm{KL}(q \,\|\, p),\ \mathrm{KL}(p \,\|\, q)\big)$, each $(B)$, nats.
-#
-# <details><summary>Hint 1</summary>
-#
-# The first table is not the posterior yet. What is missing, and how do you get it from the same table?
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# $\mathrm{KL}(a \,\|\, b) = \sum_z a(z)\, [\log a(z) - \log b(z)]$: the first one's probabilities, the difference of two
-# logarithms that you have.
-# </details>
+# With all states in a table, both divergences between $q(z \mid x)$ and the posterior are sums of a row.
 
 
 # %%
 def divergences(log_p_xz, log_q):
     """(KL(q || p), KL(p || q)) in nats, each (B,), from tables (B, Z) over all states."""
-    ### BEGIN SOLUTION
-    # Bayes: p(z|x) = p(x, z) / p(x), where p(x) is the row's sum.
-    log_posterior = torch.log_softmax(log_p_xz, dim=1)
-    ratio = log_q - log_posterior
-    # The same log ratio, averaged under q, and with the other sign under p.
-    return (log_q.exp() * ratio).sum(1), -(log_posterior.exp() * ratio).sum(1)
-    ### END SOLUTION
+    log_post = torch.log_softmax(log_p_xz, 1)  # divide by p(x), the row's sum
+    return (log_q.exp() * (log_q - log_post)).sum(1), (log_post.exp() * (log_post - log_q)).sum(1)
 
-
-# %%
-divergences = check.divergences(divergences)
 
 # %% [markdown]
 # The notebook's world of two rare causes. Its middle pixels are lit: one cause or the other, hardly both. Let $q$ be two
@@ -471,7 +423,7 @@ assert lowest[0].shape == (2, 2)
 assert torch.allclose(lowest[0][0], lowest[0][1].flip(0))
 
 # %% [markdown]
-# ## Exercise 06.8: what is sure to fall?
+# ## Exercise 06.6: what is sure to fall?
 #
 # *5 minutes, difficulty 2 of 3, from notebook 06 "Two divergences"*
 #
@@ -537,6 +489,99 @@ for letter, one, other in zip("abcde", five_numbers(before), five_numbers(after)
     print(f"{letter}: {one:.4f} -> {other:.4f} {'falls' if other < one else 'rises'}")
 rises = five_numbers(after) > five_numbers(before)
 assert rises.tolist() == [True, True, True, False, True]
+
+# %% [markdown]
+# ## Exercise 06.7: the same on paper
+#
+# *15 minutes, difficulty 2 of 3, from notebook 06 "Two divergences"*
+#
+# On paper. (1) Show that for any recognition net
+#
+# $$\mathbb E_{p(x, z)}[\log q_\gamma(z \mid x)] = \text{constant} - \mathbb E_{p(x)}\big[\mathrm{KL}(p(z \mid x) \,\|\, q_\gamma(z \mid x))\big]$$
+#
+# and say what the constant is. (2) Show that on *data* the ELBO's gradient for $\gamma$ is that of $-\mathrm{KL}(q \,\|\, p)$. (3) When do the
+# two have the same maximiser, although they are different functions?
+#
+# **Rubric**, six points: the joint split as $p(x)\, p(z \mid x)$ (1); $\log p(z \mid x)$ added and taken off inside the mean (1); the
+# constant named, minus the mean entropy of the posterior, and why $\gamma$ does not move it (1); $\log p(x) = \text{ELBO} +
+# \mathrm{KL}$ used, with $\log p(x)$ free of $\gamma$ (1); the condition for (3): some $\gamma$ gives the exact posterior for every image that
+# either of the two averages over (1), with one example or counterexample (1).
+#
+# <details><summary>Hint 1</summary>
+#
+# For (1): what has to be subtracted from $\log q$ to make a divergence of it?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For (3): a divergence is zero in one direction exactly where it is zero in the other.
+# </details>
+
+# %%
+derivation = "on paper"
+### BEGIN SOLUTION
+derivation = r"""
+(1) E_p(x,z)[log q] = E_p(x) E_p(z|x)[log q(z|x) - log p(z|x) + log p(z|x)]
+                    = -E_p(x)[KL(p(z|x) || q(z|x))] + E_p(x,z)[log p(z|x)].
+    The last term is minus the mean entropy of the posterior. It is made of theta alone.
+(2) log p(x) = ELBO + KL(q || p), and the left side does not contain gamma. So d ELBO / d gamma = -d KL(q || p) / d gamma.
+(3) If one gamma gives q(z|x) = p(z|x) for every image of the data and of the dreams: then both divergences are zero there,
+    their least value. One latent coin under coins for pixels is an example: its log odds are linear in x. Two causes that
+    explain each other away are a counterexample: no q of independent coins is the posterior.
+"""
+### END SOLUTION
+
+# %% [markdown]
+# ## Exercise 06.8: two weighted draws
+#
+# *20 minutes, difficulty 3 of 3, from notebook 06 "Reweighted wake-sleep"*
+#
+# Reweighted wake-sleep replaces the posterior by $K$ weighted draws. *On average*, what does it see in its place? For $K = 2$: draw $z$ and
+# $z'$ from $q$, independently, give them the shares $w / (w + w')$ and $w' / (w + w')$, and add the shares up state by state. Return the exact
+# mean of that, by enumeration over all pairs.
+#
+# - `log_p_xz` $(B, Z)$, $\log p(x, z)$ for every image and state; `log_q` $(B, Z)$, $\log q(z \mid x)$; both of any size.
+# - Result: $(B, Z)$, rows that sum to one.
+#
+# <details><summary>Hint 1</summary>
+#
+# Which pairs give a share to state $z$? With which probability does each fall?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $w / (w + w')$ is the sigmoid of $\log w - \log w'$: no overflow. And either of the two draws can be the one that is $z$.
+# </details>
+
+
+# %%
+def weighted_twice(log_p_xz, log_q):
+    """Mean shares of the states, (B, Z), when two draws from q are weighted by p(x, z) / q(z|x)."""
+    ### BEGIN SOLUTION
+    log_ratio = log_p_xz - log_q
+    # Row z, column z': what z gets if the other draw is z'. On the diagonal one half, twice.
+    gets = torch.sigmoid(log_ratio.unsqueeze(2) - log_ratio.unsqueeze(1))
+    partner = log_q.exp()
+    return 2 * partner * torch.einsum("bzy,by->bz", gets, partner)
+    ### END SOLUTION
+
+
+# %%
+weighted_twice = check.weighted_twice(weighted_twice)
+
+# %% [markdown]
+# So the mean picture lies between $q$, which one draw gives, and the posterior, which infinitely many give. **How far from the
+# posterior, for one image of the two causes?**
+
+# %%
+with seeded(59):
+    log_p, log_q = torch.randn(1, 8), torch.log_softmax(torch.randn(1, 8), 1)
+post, two = torch.softmax(log_p, 1), weighted_twice(log_p, log_q)
+print(f"largest error: one draw {(log_q.exp() - post).abs().max():.3f}, two {(two - post).abs().max():.3f}")
+with seeded(60):  # oracle: draws
+    z = torch.multinomial(log_q.exp()[0], 400_000, replacement=True).reshape(2, -1)
+shares = torch.softmax((log_p - log_q)[0][z], 0)
+seen = torch.zeros(8).index_add_(0, z.flatten(), shares.flatten()) / z.shape[1]
+assert (seen - two[0]).abs().max() < 5 * 0.5 / math.sqrt(200_000)  # five standard errors at most: a share is at most 1
+assert (two - post).abs().max() < (log_q.exp() - post).abs().max()
 
 # %% [markdown]
 # ## Exercise 06.9: the reweighted update

@@ -14,9 +14,10 @@
 # - write a loss whose gradient is the score-function estimate, and whose value still means something;
 # - say which baselines are free and which are not, and build two good ones;
 # - reparameterise a Gaussian by hand, and a categorical draw as a maximum;
+# - fit an ELBO by draws, and say what bias a cheaper gradient has;
 # - pick an estimator for a problem, and give the reason.
 #
-# **Time** 105 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 07; the chain rule.
+# **Time** 145 minutes; the cells run in about 15 seconds on a laptop. **Prerequisites** notebook 07; the chain rule.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
@@ -184,41 +185,20 @@ answer = "a"
 check.which_biases(answer)
 
 # %% [markdown]
-# ## Exercise 07.4: leave one out
+# ### Given: leave one out
 #
-# *10 minutes, difficulty 1 of 3, from notebook 07 "Leave one out"*
-#
-# Return for each draw the mean of $f$ over all the *other* draws, without a loop.
-#
-# - `f_z` $(K, \dots)$, $K \ge 2$. The further axes are separate problems.
-# - Result: the shape of `f_z`.
-#
-# <details><summary>Hint 1</summary>
-#
-# The sum over the others is the sum over all, less one.
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# How many are the others?
-# </details>
+# For each draw the mean of $f$ over all the *other* draws: the sum over all, less one.
 
 
 # %%
 def leave_one_out(f_z):
     """For each draw the mean of f over the others: (K, ...) from (K, ...)."""
-    ### BEGIN SOLUTION
-    everybody = f_z.sum(0)
-    # Take the own value off the sum, then divide by the number that is left.
-    return (everybody - f_z) / (len(f_z) - 1)
-    ### END SOLUTION
+    return (f_z.sum(0) - f_z) / (len(f_z) - 1)
 
-
-# %%
-leave_one_out = check.leave_one_out(leave_one_out)
 
 # %% [markdown]
-# Your baseline on the categorical of exercise 07.2, with $f$ lifted by 5. Three draws a run, many runs. **What will
-# lifting $f$ do to the estimate without a baseline, and what to yours?**
+# This baseline on the categorical of exercise 07.2, with $f$ lifted by 5. Three draws a run, many runs. **What will
+# lifting $f$ do to the estimate without a baseline, and what to this one?**
 
 # %%
 with seeded(62):
@@ -234,7 +214,7 @@ for name, b in (("none", 0.0), ("leave-one-out", leave_one_out(f_z)), ("mean of 
     assert ((runs.mean(0) - shrinks * exact).abs() < 5 * std_err).all()
 
 # %% [markdown]
-# ## Exercise 07.5: the best baseline
+# ## Exercise 07.4: the best baseline
 #
 # *15 minutes, difficulty 3 of 3, from notebook 07 "Baselines"*
 #
@@ -296,6 +276,63 @@ for j, (name, style, mark, colour) in enumerate((("m", "-", "o", plots.BLUE), ("
 ax.set(xlabel="baseline b", ylabel="variance, one draw", title="lines: quadrature, marks: from 100 000 draws")
 ax.legend(loc="upper center")
 plots.show(fig, alt="Two parabolas of variance against baseline; a mark stands at the minimum of each.")
+
+# %% [markdown]
+# ## Exercise 07.5: a control variate
+#
+# *15 minutes, difficulty 3 of 3, from notebook 07 "Further: control variates"*
+#
+# A baseline takes off a constant. Take off more: the tangent of $f$ at the mean, $c(z) = f(\mu) + \nabla f(\mu)^\top (z - \mu)$. For
+# $q = \mathcal N(\mu, \mathrm{diag}(\sigma^2))$ return the score-function estimate of $\nabla_\mu\, \mathbb E_q[f]$ with $c$ as control variate:
+#
+# $$\nabla_\mu \mathbb E[f] = \underbrace{\nabla_\mu \mathbb E[f - c]}_{\text{score function}} + \underbrace{\nabla_\mu \mathbb E[c]}_{\text{closed form}}$$
+#
+# where $c$ itself is held fixed: its $\mu$ is a number, and only $q$'s moves.
+#
+# - `f`, from points $(\dots, D)$ to values $(\dots)$; `slope`, from points $(\dots, D)$ to $\nabla f$, $(\dots, D)$.
+# - `mean` $(D)$; `scale` $(D)$, standard deviations; `eps` $(K, D)$, standard normal noise.
+# - Result: $(D)$.
+#
+# <details><summary>Hint 1</summary>
+#
+# The score for $\mu$ is $(z - \mu) / \sigma^2$. What is that in terms of the noise?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\mathbb E_q[c]$ is linear in $q$'s mean. What is its gradient?
+# </details>
+
+
+# %%
+def by_tangent(f, slope, mean, scale, eps):
+    """Gradient for the mean, (D,), by the score function with f's tangent at the mean as control variate."""
+    ### BEGIN SOLUTION
+    step = scale * eps  # z - mean
+    left_over = f(mean + step) - f(mean) - step @ slope(mean)
+    # What was taken off comes back without noise: E[c] = f(mean) + slope (m - mean), whose gradient for m is the slope.
+    return torch.einsum("k,kd->d", left_over, eps / scale) / len(eps) + slope(mean)
+    ### END SOLUTION
+
+
+# %%
+by_tangent = check.by_tangent(by_tangent)
+
+# %% [markdown]
+# **How much does it take off?** One draw a run, many runs, on $f(z) = \sum_i (z_i - t)^2$ in four dimensions. The closed forms are
+# notebook 07's: the part of $f$ that grows with $d = m - t$ is gone.
+
+# %%
+D, runs = 4, 20_000
+with seeded(66):
+    eps = torch.randn(runs, D)
+square, its_slope = (lambda z: z.square().sum(-1)), (lambda z: 2 * z)  # t = 0, so that d is the mean
+mean, scale = torch.ones(D), torch.full((D,), 0.8)
+plain = square(mean + scale * eps)[:, None] * eps / scale
+tangent = torch.stack([by_tangent(square, its_slope, mean, scale, one[None]) for one in eps])
+print(f"variance for the first coordinate: plain {plain[:, 0].var():.1f}, with the tangent {tangent[:, 0].var():.1f}")
+left = (D**2 + 6 * D + 8) * 0.8**2  # s^2 E[eps_1^2 (sum eps^2)^2]; for D = 1 notebook 07's 15 s^2
+squares = (tangent[:, 0] - 2) ** 2
+assert abs(squares.mean() - left) < 5 * squares.std() / math.sqrt(runs)
 
 # %% [markdown]
 # ## Exercise 07.6: two paths of a Gaussian
@@ -398,7 +435,89 @@ for D, (scored, _) in measured.items():
     assert abs(squares.mean() - closed) < 5 * squares.std() / math.sqrt(20_000)
 
 # %% [markdown]
-# ## Exercise 07.8: a categorical draw as a maximum
+# ## Exercise 07.8: fit an ELBO by draws
+#
+# *20 minutes, difficulty 3 of 3, from notebook 07 "The promise of notebook 06"*
+#
+# $z$ is $L$ coins, and $q(z) = \prod_j \mathrm{Bernoulli}(z_j; \sigma(\text{logit}_j))$. Return the score-function estimate of the ELBO's
+# gradient for the logits, with leave-one-out as baseline. The ELBO is $\mathbb E_q[\log p(x, z) - \log q(z)]$.
+#
+# - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$; `u` $(K, L)$, uniform numbers: a coin shows 1 where
+#   $u < \sigma(\text{logit})$.
+# - Result: $(L)$.
+#
+# <details><summary>Hint 1</summary>
+#
+# What is $f(z)$ here? It contains the logits itself, but the mean of that part's own gradient is zero.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The score of a coin for its logit is $z_j - \sigma(\text{logit}_j)$.
+# </details>
+
+
+# %%
+def elbo_gradient(log_joint, logits, u):
+    """Score-function estimate of the ELBO's gradient for the logits, (L,), leave-one-out as baseline."""
+    ### BEGIN SOLUTION
+    chance = torch.sigmoid(logits)
+    z = (u < chance).to(logits.dtype)
+    log_w = log_joint(z) - (z * logits - torch.nn.functional.softplus(logits)).sum(1)
+    # E[d log w / d logit] = -E[score] = 0, so only f times score is left.
+    signal = log_w - leave_one_out(log_w)
+    return (signal @ (z - chance)) / len(u)
+    ### END SOLUTION
+
+
+# %%
+elbo_gradient = check.elbo_gradient(elbo_gradient)
+
+# %% [markdown]
+# Fit $q$ to a posterior over four coins by two estimators: yours, and softened coins (Gumbel-softmax for two classes, with the gradient by
+# autograd). Both take five draws a step; the judge is the exact ELBO, by all 16 states. **Which one ends higher? And which would,
+# if the model were a table that knows no half coins?**
+
+# %%
+every_z = torch.tensor([[float(c) for c in f"{i:04b}"] for i in range(16)])
+with seeded(67):
+    a, pairs = torch.randn(4), 2 * torch.randn(4, 4)
+
+
+def four_coins(z):
+    return z @ a + torch.einsum("...i,ij,...j->...", z, pairs, z)
+
+
+def log_q_of(logits, z):
+    return (z * logits - torch.nn.functional.softplus(logits)).sum(-1)
+
+
+def exact_elbo(logits):
+    log_q = log_q_of(logits, every_z)
+    return log_q.exp() @ (four_coins(every_z) - log_q)
+
+
+def soft_gradient(logits, u):
+    leaf = logits.clone().requires_grad_()
+    z = torch.sigmoid((leaf + torch.logit(u)) / 0.5)
+    return torch.autograd.grad((four_coins(z) - log_q_of(leaf, z)).mean(), leaf)[0]
+
+
+# %%
+climbs = {}
+for name, estimate in (("score", lambda at, u: elbo_gradient(four_coins, at, u)), ("soft", soft_gradient)):
+    with seeded(68):
+        at, climb = torch.zeros(4), []
+        for step in range(400):
+            at = at + 0.3 * (1 - step / 400) * estimate(at, torch.rand(5, 4))
+            climb.append(exact_elbo(at).item())
+    climbs[name] = climb
+evidence = torch.logsumexp(four_coins(every_z), 0).item()
+for name, climb in climbs.items():
+    print(f"{name:5} exact ELBO {climb[0]:.3f} -> {climb[-1]:.3f}, log p(x) {evidence:.3f}")
+    assert climb[0] < climb[-1] <= evidence
+
+# %% [markdown]
+# ## Exercise 07.9: a categorical draw as a maximum
 #
 # *10 minutes, difficulty 2 of 3, from notebook 07 "A categorical draw as a maximum"*
 #
@@ -447,7 +566,64 @@ plots.show(fig, alt="For each of four classes two bars of equal height: the soft
 assert p_value > 1e-6  # a right sampler fails once in a million
 
 # %% [markdown]
-# ## Exercise 07.9: five problems, four ways
+# ## Exercise 07.10: straight through, on a cubic
+#
+# *15 minutes, difficulty 2 of 3, from notebook 07 "Further: the bias of softened coins"*
+#
+# One binary $z$ with $\theta = P(z = 1) = \sigma(\varphi)$, and $f(z) = c_0 + c_1 z + c_2 z^2 + c_3 z^3$. Straight-through draws $z$, and uses the
+# gradient of $\theta$ for that of $z$. Derive its bias: the mean of its gradient for $\varphi$, less the true gradient.
+#
+# - `phi`, a number (a tensor without axes); `c` $(4)$.
+# - Result: a number.
+#
+# <details><summary>Hint 1</summary>
+#
+# One draw gives $f'(z)\, \theta(1 - \theta)$. With which probability is $f'$ read at 0, and at 1?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The truth is the derivative of $\theta f(1) + (1 - \theta) f(0)$.
+# </details>
+
+
+# %%
+def cubic_bias(phi, c):
+    """Mean of the straight-through gradient for phi less the true gradient; c holds the cubic's coefficients, (4,)."""
+    ### BEGIN SOLUTION
+    theta = torch.sigmoid(phi)
+    slope_0, slope_1 = c[1], c[1] + 2 * c[2] + 3 * c[3]
+    change = c[1] + c[2] + c[3]  # f(1) - f(0)
+    return theta * (1 - theta) * ((1 - theta) * slope_0 + theta * slope_1 - change)
+    ### END SOLUTION
+
+
+# %%
+cubic_bias = check.cubic_bias(cubic_bias)
+
+# %% [markdown]
+# **For which $f$ is it zero at every $\varphi$? And where is it zero for a square, by luck?**
+
+# %%
+phi = torch.linspace(-4, 4, 161)
+fig, ax = plots.figure()
+for name, c, dash in (("z", [0, 1, 0, 0], ":"), ("z²", [0, 0, 1, 0], "--"), ("z³", [0, 0, 0, 1], "-")):
+    ax.plot(phi, [cubic_bias(one, torch.tensor(c, dtype=phi.dtype)) for one in phi], dash, label=f"f = {name}")
+ax.set(xlabel="φ", ylabel="bias of straight-through")
+ax.legend()
+plots.show(
+    fig,
+    alt="The bias of a line is zero everywhere; that of a square crosses zero at phi = 0, that of a cubic elsewhere.",
+)
+
+# %%
+square_bias = cubic_bias(torch.tensor(0.0), torch.tensor([0.0, 0.0, 1.0, 0.0]))
+print(
+    f"z² at φ = 0: {square_bias:.4f}; z³ at φ = 0.6: {cubic_bias(torch.tensor(0.6), torch.tensor([0.0, 0, 0, 1])):.4f}"
+)
+assert abs(square_bias) < 1e-12
+
+# %% [markdown]
+# ## Exercise 07.11: five problems, four ways
 #
 # *20 minutes, difficulty 2 of 3, from notebook 07 "Which one?"*
 #

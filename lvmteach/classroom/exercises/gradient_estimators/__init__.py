@@ -2,11 +2,13 @@
 
 from lvmteach.classroom.exercises.gradient_estimators.best_baseline import best_baseline
 from lvmteach.classroom.exercises.gradient_estimators.binary_rules import binary_rules
+from lvmteach.classroom.exercises.gradient_estimators.by_tangent import by_tangent
+from lvmteach.classroom.exercises.gradient_estimators.cubic_bias import cubic_bias
 from lvmteach.classroom.exercises.gradient_estimators.deep_decoder import deep_decoder
 from lvmteach.classroom.exercises.gradient_estimators.doubled_dimension import doubled_dimension
+from lvmteach.classroom.exercises.gradient_estimators.elbo_gradient import elbo_gradient
 from lvmteach.classroom.exercises.gradient_estimators.five_classes import five_classes
 from lvmteach.classroom.exercises.gradient_estimators.gumbel_max import gumbel_max
-from lvmteach.classroom.exercises.gradient_estimators.leave_one_out import leave_one_out
 from lvmteach.classroom.exercises.gradient_estimators.path_gradients import path_gradients
 from lvmteach.classroom.exercises.gradient_estimators.score import score
 from lvmteach.classroom.exercises.gradient_estimators.simulator import simulator
@@ -18,11 +20,13 @@ from lvmteach.classroom.exercises.gradient_estimators.which_biases import which_
 __all__ = [
     "best_baseline",
     "binary_rules",
+    "by_tangent",
+    "cubic_bias",
     "deep_decoder",
     "doubled_dimension",
+    "elbo_gradient",
     "five_classes",
     "gumbel_max",
-    "leave_one_out",
     "path_gradients",
     "score",
     "simulator",
