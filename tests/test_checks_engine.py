@@ -123,7 +123,7 @@ def test_a_right_value_is_not_called_one_times_the_right_one():
 
 
 def two_mistakes(log_w):
-    return torch.logsumexp(log_w, 0) + (log_w.ndim > 1) * 0.3
+    return torch.logsumexp(log_w, 0) + (len(log_w) > 9) * 0.3
 
 
 def test_one_of_two_mistakes_is_named_with_care():
@@ -221,7 +221,7 @@ def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():
 def test_choice():
     choice = Choice("Which?", {"a": "one", "b": "two"}, {"a": "No, because.", "b": "Yes, because."}, right="b")
     assert choice.judge(...).status == "not attempted"
-    assert choice.judge("A") == ("not yet", "not yet", "No, because.")
+    assert choice.judge("A")[:3] == ("not yet", "not yet", "No, because.")
     assert choice.judge("b").status == "passed"
     assert "got 'z'" in choice.judge("z").message
 
@@ -276,10 +276,11 @@ def two_results(x, scale):
 
 
 def test_mutants_change_numbers_and_never_tools():
-    words = [words for words, _ in mutants.mutants(two_results)]
-    assert [w for w in words if "torch" in w and "dropped" not in w and "swapped" not in w] == []
-    assert [w.split(": ")[1] for w in words if "result" in w] == [
-        "result 1 negated", "result 2 negated", "result 1 doubled", "result 2 doubled",
+    made = list(mutants.mutants(two_results))
+    assert [m for m in made if m.where.endswith(" torch")] == []
+    assert [m.kind for m in made if m.kind.startswith("result")] == [
+        "result 1 has the other sign", "result 2 has the other sign",
+        "result 1 is twice the right one", "result 2 is twice the right one",
     ]  # fmt: skip
 
 
@@ -289,7 +290,7 @@ def test_a_mutant_survives_that_fresh_cases_tell_apart(fresh_scale, survives):
         return [(torch.full((1,), 2.0), fresh_scale if seed else 1.0)]
 
     result = mutants.judge("blind", Exercise("Multiply.", two_results, cases, {}))
-    assert any("* scale: operator swapped" in words for words in result.survivors) is survives
+    assert any("* scale: something is multiplied" in words for words in result.survivors) is survives
     assert result.different == result.rejected + len(result.survivors)
 
 

@@ -190,6 +190,12 @@ def _leaf_problem(expected: Any, received: Any, nan_is_fine: bool) -> str | None
     return None
 
 
+def numbers(value: Any) -> Tensor:
+    """All numbers of a result in one row, in double precision; what is no number is left out."""
+    leaves = [_tensor(leaf).flatten().double() for _, leaf, _ in _paired_leaves(value, value) if _is_number(leaf)]
+    return torch.cat(leaves) if leaves else torch.zeros(0, dtype=torch.float64)
+
+
 def _paired_leaves(expected: Any, received: Any, name: str = ""):
     """Name, expected and received of every number in a structure."""
     if isinstance(expected, (tuple, list, Mapping)):

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from IPython import get_ipython
 
-from lvmteach.classroom.exercises.compare import Close, Comparison, structural_difference
+from lvmteach.classroom.exercises.compare import Close, Comparison, SameDistribution, structural_difference
+from lvmteach.classroom.exercises.diagnosis import Diagnosis, Evidence, diagnose, size_of
 from lvmteach.classroom.exercises.running import Outcome, attempt
 from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict, strict
 
@@ -55,6 +56,9 @@ class Exercise:
         print(verdict)
         if verdict.status == "passed":
             return answer
+        if verdict.place and verdict.diagnosis in _SAID:
+            print(f"  -> {verdict.place}")  # the kind first, the place when it is asked for again
+        _SAID.add(verdict.diagnosis)
         used_instead = stand_in(self.reference)
         if strict():
             _put_in_place(answer, used_instead)  # the error ends this cell before it can bind what it was given
@@ -83,8 +87,8 @@ class Exercise:
         for case, ours, theirs in zip(cases, expected, received, strict=False):
             symptom = self._symptom(ours, theirs)
             if symptom:
-                why = self._diagnose(cases, expected, received) or self._partial_diagnosis(case, ours, theirs)
-                return Verdict("not yet", f"not yet: on {self._words(case)}, {symptom}", why)
+                seen = Evidence(self.reference, answer, cases, expected, received, self._alike, self.seconds)
+                return Verdict("not yet", f"not yet: on {self._words(case)}, {symptom}", *self._why(seen))
         return Verdict("passed", f"ok: {len(cases)} cases")
 
     def _takes_these_arguments(self, answer: Callable) -> bool:
@@ -115,26 +119,39 @@ class Exercise:
             expected.value, received.value
         )
 
-    def _diagnose(self, cases: Sequence[Case], expected: Sequence[Outcome], received: Sequence[Outcome]) -> str:
+    def _why(self, seen: Evidence) -> Diagnosis:
+        """The declared misconception that does the same, else the engine's own diagnosis, else what fits in part."""
+        if declared := self._declared(seen):
+            return Diagnosis(declared)
+        if isinstance(self.compare, SameDistribution):  # draws are never equal: other changes would seem to fit as well
+            return Diagnosis("")
+        relation = self.compare.relation([e.value for e in seen.expected], [r.value for r in seen.received])
+        return diagnose(seen, simple=relation) or Diagnosis(self._in_part(seen))
+
+    def _declared(self, seen: Evidence) -> str:
         """The sentence of the misconception that does what the student's function does, on every case."""
         for sentence, wrong in self.misconceptions.items():
-            pairs = zip(cases, received, strict=False)
+            pairs = zip(seen.cases, seen.received, strict=False)
             if all(self._alike(attempt(wrong, case, self.seconds), theirs) for case, theirs in pairs):
                 return sentence
-        return self.compare.relation([e.value for e in expected], [r.value for r in received])
+        return ""
 
-    def _partial_diagnosis(self, case: Case, expected: Outcome, received: Outcome) -> str:
-        """Two mistakes at once match no misconception everywhere; on the first failing case one of them may.
+    def _in_part(self, seen: Evidence) -> str:
+        """Two mistakes at once match no misconception everywhere; on some cases one of them may.
 
-        It is named if no other one does the same there. Truth values are too few to tell.
+        It is named if no other one does the same, on two wrong results of different sizes at least. Truth values are
+        too few to tell.
         """
-        value = received.value
-        if value is None or expected.error is not None or getattr(value, "dtype", None) == torch.bool:
-            return ""
         fitting = []
         for sentence, wrong in self.misconceptions.items():
-            outcome = attempt(wrong, case, self.seconds)
-            if self._alike(outcome, received) and not self._alike(outcome, expected):
+            sizes = set()
+            for i in seen.wrong:
+                value = seen.received[i].value
+                if value is not None and getattr(value, "dtype", None) != torch.bool:
+                    outcome = attempt(wrong, seen.cases[i], self.seconds)
+                    if self._alike(outcome, seen.received[i]):
+                        sizes.add(size_of(seen.cases[i]))
+            if len(sizes) >= 2:
                 fitting.append(sentence)
         return f"One thing that fits here: {fitting[0]}" if len(fitting) == 1 else ""
 
@@ -153,6 +170,9 @@ class Exercise:
         """A case in words: each argument by its name, tensors by their shape."""
         names = list(inspect.signature(self.reference).parameters)
         return ", ".join(f"{name} {_short(value)}" for name, value in zip(names, case, strict=False)) or "no arguments"
+
+
+_SAID: set[str] = set()  # what this kernel has said
 
 
 def _put_in_place(answer: Callable, used_instead: Callable) -> None:

@@ -37,12 +37,12 @@ class Outcome(NamedTuple):
         return isinstance(self.error, NotImplementedError)
 
 
-def attempt(function: Callable, args: tuple, seconds: float) -> Outcome:
-    """Call `function` on copies of `args`, on a random stream that is the same at every call."""
+def attempt(function: Callable, args: tuple, seconds: float, seed: int = 0) -> Outcome:
+    """Call `function` on copies of `args`, on the random stream of `seed`."""
     given = tuple(copied(value) for value in args)
     printed = io.StringIO()
     try:
-        with seeded(0), quiet(printed), warnings.catch_warnings(), time_limit(seconds):
+        with seeded(seed), quiet(printed), warnings.catch_warnings(), time_limit(seconds):
             warnings.simplefilter("ignore")  # the words are the verdict's; a misconception tried warns too
             value = function(*given)
     except TimeLimit:

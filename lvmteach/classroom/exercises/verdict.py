@@ -16,11 +16,15 @@ def strict() -> bool:
 
 
 class Verdict(NamedTuple):
-    """What a check says. status: passed, not yet, or not attempted. diagnosis: the misconception's sentence, or ''."""
+    """What a check says. status: passed, not yet, or not attempted. diagnosis: the sentence that helps, or ''.
+
+    place: where to look, said at a second call.
+    """
 
     status: str
     message: str
     diagnosis: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
         return f"{self.message}\n  -> {self.diagnosis}" if self.diagnosis else self.message

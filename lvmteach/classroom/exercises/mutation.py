@@ -1,0 +1,160 @@
+"""One-place changes of a right answer: the mistakes that a program can think of by itself.
+
+The diagnosis asks whether a student's numbers are those of such a change; `make mutants` asks whether a check would let
+one through.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import inspect
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Lt: ast.Gt, ast.Gt: ast.Lt,
+           ast.LtE: ast.Lt, ast.GtE: ast.Gt, ast.MatMult: ast.Mult}  # fmt: skip
+SIGN = "a term is added where it should be subtracted, or the reverse"
+FACTOR = "something is multiplied where it should divide, or the reverse"
+# A function that may be forgotten, and what is then said.
+DROPPED = {
+    "log": "a logarithm is missing", "log1p": "a logarithm is missing", "exp": "an exponential is missing",
+    "sqrt": "a square root is missing", "square": "a square is missing", "sum": "a sum is missing",
+    "mean": "a mean is missing", "abs": "an absolute value is missing", "sigmoid": "a sigmoid is missing",
+    "tanh": "a tanh is missing", "softplus": "a softplus is missing", "detach": "a gradient flows where none should",
+    "diagonal": "a whole matrix stands where its diagonal should",
+}  # fmt: skip
+EXCHANGED = {"sum": "mean", "mean": "sum"}
+AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack"}
+
+Change = Callable[[ast.AST], ast.AST | None]  # edits a node in place, or returns what replaces it
+
+
+class Mutant(NamedTuple):
+    """A changed function. kind: what is wrong with it. inputs: the parameters that stand at the changed place.
+
+    where: the place itself, for those who know the solution.
+    """
+
+    kind: str
+    inputs: tuple[str, ...]
+    where: str
+    function: Callable
+
+
+def mutants(function: Callable) -> Iterator[Mutant]:
+    """Each one-place change of a function written as a `def`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    parameters = inspect.signature(function).parameters
+    for index, node in enumerate(ast.walk(tree)):
+        if isinstance(node, ast.Name) and _names_a_tool(function, node.id):
+            continue
+        for kind, change in changes(node):
+            changed = _compiled(function, tree, index, change)
+            if changed is not None:
+                names = dict.fromkeys(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in parameters)
+                where = f"line {getattr(node, 'lineno', 0)}, {ast.unparse(node).splitlines()[0]}"
+                yield Mutant(kind, tuple(names), where, changed)
+
+
+def _compiled(function: Callable, tree: ast.Module, index: int, change: Change) -> Callable | None:
+    mutant = copy.deepcopy(tree)
+    target = list(ast.walk(mutant))[index]
+    replacement = change(target)
+    if replacement is not None:
+        mutant = _Replace(target, replacement).visit(mutant)
+    mutant.body[0].decorator_list = []
+    ast.fix_missing_locations(mutant)
+    space = dict(function.__globals__)
+    try:
+        exec(compile(mutant, "<mutant>", "exec"), space)
+    except SyntaxError:
+        return None
+    return space.get(function.__name__)  # None for a lambda, whose source is part of something else
+
+
+def _names_a_tool(function: Callable, name: str) -> bool:
+    """Whether a name stands for a module or a function: `torch` squared is no mistake anybody makes."""
+    if name in function.__code__.co_varnames:
+        return False
+    value = function.__globals__.get(name, getattr(builtins, name, None))
+    return callable(value) or isinstance(value, types.ModuleType)
+
+
+def changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
+    """The changes that make sense at a node: what is then wrong, and how to make it so."""
+    if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in SWAPPED:
+        kind = SIGN if isinstance(node.op, ast.Add | ast.Sub) else FACTOR
+        yield kind, lambda n: setattr(n, "op", SWAPPED[type(n.op)]())
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield "a term is missing", lambda n: n.left
+        yield "a term is missing", lambda n: n.right
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        yield "a factor is missing", lambda n: n.left
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED:
+        yield "a comparison is the other way round", lambda n: n.ops.__setitem__(0, SWAPPED[type(n.ops[0])]())
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield "a minus is missing", lambda n: n.operand
+    if isinstance(node, ast.Call):
+        yield from _calls(node)
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield from _results(node.value)
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield "a constant is one too large", lambda n: setattr(n, "value", n.value + 1)
+        yield "a constant is one too small", lambda n: setattr(n, "value", n.value - 1)
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        for power, kind in ((2, "a quantity enters squared"), (0.5, "the root of a quantity enters, not itself")):
+            yield kind, lambda n, p=power: ast.BinOp(ast.Name(n.id, ast.Load()), ast.Pow(), ast.Constant(p))
+
+
+def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    is_method = isinstance(node.func, ast.Attribute) and not (
+        isinstance(node.func.value, ast.Name) and node.func.value.id in {"torch", "math", "F", "np"}
+    )
+    if name in DROPPED and (is_method or node.args):
+        yield DROPPED[name], lambda n: n.func.value if is_method else n.args[0]
+    if name in EXCHANGED and isinstance(node.func, ast.Attribute):
+        other = EXCHANGED[name]
+        yield f"a {other} stands where a {name} should", lambda n: setattr(n.func, "attr", other)
+    if name in AXES:
+        for at, value in enumerate(node.args):
+            words = ast.unparse(value)
+            if words in ("0", "-1", "1"):
+                axis = -1 if words == "0" else 0
+                yield (
+                    f"a {name} runs over another axis",
+                    lambda n, at=at, a=axis: n.args.__setitem__(at, ast.Constant(a)),
+                )
+
+
+def _results(value: ast.expr) -> Iterator[tuple[str, Change]]:
+    """Each result with the other sign, and twice; `value` is what a function returns."""
+    twists = {
+        "has the other sign": lambda one: ast.UnaryOp(ast.USub(), one),
+        "is twice the right one": lambda one: ast.BinOp(one, ast.Mult(), ast.Constant(2)),
+    }
+    several = isinstance(value, ast.Tuple | ast.Dict)
+    for words, twist in twists.items():
+        if not several:
+            yield f"the result {words}", lambda n, twist=twist: setattr(n, "value", twist(n.value))
+            continue
+        field = "elts" if isinstance(value, ast.Tuple) else "values"
+        for at in range(len(getattr(value, field))):
+
+            def change(n, at=at, twist=twist, field=field):
+                results = getattr(n.value, field)
+                results[at] = twist(results[at])
+
+            yield f"result {at + 1} {words}", change
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST):
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else super().generic_visit(node)

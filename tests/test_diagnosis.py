@@ -1,0 +1,110 @@
+"""The engine's own diagnosis: mistakes that no exercise has declared, each named by what it is."""
+
+import math
+
+import pytest
+import torch
+
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.mutation import mutants
+
+
+def log_density(x, mean, var):
+    """Of independent normals, summed over the last axis."""
+    return -0.5 * (((x - mean) ** 2 / var) + torch.log(2 * math.pi * var)).sum(-1)
+
+
+def cases(seed):
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*size):
+        return torch.randn(size, generator=draw, dtype=torch.float64)
+
+    sizes = [(4, 2), (5, 3), (7, 4), (1, 6), (3, 1)]
+    return [(normal(*size), normal(*size[1:]), 0.5 + normal(*size[1:]).abs()) for size in sizes]
+
+
+exercise = Exercise("Return log densities.", log_density, cases, {})
+
+
+def distance(x, mean, var):
+    return ((x - mean) ** 2 / var).sum(-1)
+
+
+def swapped_in_part(x, mean, var):
+    return log_density(mean, x, var) if len(x) == 1 else log_density(x, mean, var) * 2
+
+
+def draws(x, mean, var):
+    return log_density(x, mean, var) + 0.01 * torch.randn(())
+
+
+WRONG = {
+    "the length of axis 1 of x": lambda x, mean, var: log_density(x, mean, var) / x.shape[1],
+    "plus half of log 2 pi": lambda x, mean, var: log_density(x, mean, var) + 0.5 * math.log(2 * math.pi),
+    "a half times the right one": lambda x, mean, var: 0.5 * log_density(x, mean, var),
+    "less the logarithm of": lambda x, mean, var: log_density(x, mean, var) - math.log(x.shape[0]),
+    "another input: var squared": lambda x, mean, var: log_density(x, mean, var**2),
+    "another input: var its root": lambda x, mean, var: log_density(x, mean, var.sqrt()),
+    "x and mean in each other": swapped_in_part,
+    "draws numbers of its own": draws,
+    "a logarithm is missing": lambda x, mean, var: -0.5 * ((x - mean) ** 2 / var + 2 * math.pi * var).sum(-1),
+    "multiplied where it should divide": lambda x, mean, var: (
+        log_density(x, mean, var) + 0.5 * (distance(x, mean, var) - distance(x, mean, 1 / var))
+    ),
+    "a mean stands where a sum": lambda x, mean, var: log_density(x, mean, var) / x.shape[-1],
+    "added for safety": lambda x, mean, var: log_density(x, mean, var + 1e-5),
+    "single precision": lambda x, mean, var: log_density(x, mean, var) * (1 + 1e-6 * x.sum(-1).sin()),
+    "an axis of x has length one": lambda x, mean, var: log_density(x, mean, var) + float(1 in x.shape) * x.sum(-1),
+}
+# Two of them are no mistake of one kind; and a mean over an axis is a size too much.
+DIFFERENT = {"x and mean in each other": "", "a mean stands where a sum": "the length of axis 1 of x"}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_mistake_that_nobody_declared_is_named(words):
+    verdict = exercise.judge(WRONG[words])
+    assert verdict.status == "not yet"
+    assert DIFFERENT.get(words, words) in verdict.diagnosis
+
+
+def test_swapped_arguments_are_named():
+    def scaled(a, b):
+        return a / b
+
+    def pairs(seed):
+        draw = torch.Generator().manual_seed(seed)
+        return [tuple(1 + torch.rand(n, generator=draw, dtype=torch.float64) for _ in "ab") for n in (3, 5, 8)]
+
+    assert "a and b in each other's place" in Exercise("Divide.", scaled, pairs, {}).judge(lambda a, b: b / a).diagnosis
+
+
+def test_what_fits_on_inputs_of_one_size_alone_is_not_said():
+    def same_size(seed):
+        draw = torch.Generator().manual_seed(seed)
+        return [(torch.rand(5, generator=draw, dtype=torch.float64),) for _ in range(4)]
+
+    def total(x):
+        return x.sum()
+
+    assert "length" not in Exercise("Sum.", total, same_size, {}).judge(lambda x: 5 * x.sum()).diagnosis
+
+
+def test_a_wrong_answer_of_no_kind_gets_no_reason():
+    assert exercise.judge(lambda x, mean, var: torch.sin(log_density(x, mean, var)) * (x**3).sum(-1)).diagnosis == ""
+
+
+def test_the_place_is_said_at_the_second_call(capsys):
+    wrong = WRONG["a logarithm is missing"]
+    exercise(wrong)
+    first = capsys.readouterr().out
+    exercise(wrong)
+    second = capsys.readouterr().out
+    assert "Look at what is done with" not in first
+    assert "Look at what is done with var" in second
+
+
+def test_every_mutant_of_a_formula_differs_from_it_in_one_place_and_none_shows_the_solution():
+    kinds = {mutant.kind for mutant in mutants(log_density)}
+    assert {"a logarithm is missing", "a quantity enters squared", "a constant is one too large"} <= kinds
+    assert not [kind for kind in kinds if "torch" in kind or "math." in kind]
