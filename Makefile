@@ -4,7 +4,7 @@
 # make run      execute the course headless, HTML below build/ (make run ONLY="08 09" for some of it)
 # make sync     text sources -> notebooks, outputs kept     make notebooks   the same, executed
 # make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
-# make present  JupyterLab for a projector                  make demos      the lecture demos alone, in the browser
+# make present  JupyterLab for a projector                  make demos      the live demos alone, as pages
 # make explorables  js/ of the live demos -> one file, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
 # make bench    speed beside peers                          make bench-widgets   slider to new pixels
@@ -30,14 +30,14 @@ lab: $(READY)
 	$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
 
 # What only some need is installed when it is first asked for.
-$(VENV)/.demos $(VENV)/.slides: $(VENV)/.%: $(READY)
+$(VENV)/.slides: $(VENV)/.%: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 present: $(READY)
 	$(BIN)/python -m lvmteach.classroom.publish.present
 
-demos: $(VENV)/.demos
+demos: $(READY)
 	$(BIN)/python -m lvmteach.classroom.publish.demo_pages
 
 site: $(READY)
@@ -61,7 +61,7 @@ NBVAL = LVMTEACH_STRICT=1 $(BIN)/python -m pytest -q --nbval-lax --nbval-current
 notebook-tests: $(READY)
 	$(NBVAL) $(wildcard notebooks/*.ipynb solutions/*.ipynb)
 
-test: check notebook-tests $(VENV)/.demos $(VENV)/.slides
+test: check notebook-tests $(VENV)/.slides
 	$(UNITS) --dist load -m exercises
 	$(BIN)/python -m pytest -q -m "browser or notebooks"
 

@@ -1,20 +1,20 @@
 """What a lecturer opens: demos alone, JupyterLab for a projector, slides. In a browser, and without a network."""
 
+import base64
 import os
 import re
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import urlopen
 
 import lab
 import nbformat
 import pytest
 from lab import Lab
 
+from lvmteach.classroom.explorables import kit
 from lvmteach.classroom.publish import demo_pages, lecture, present, slides
 from lvmteach.classroom.publish.core import is_check
 
@@ -58,82 +58,61 @@ def served(command, home):
 
 # ---- demos
 
-# The server on the pages as they are.
-SERVE = """
-from lvmteach.classroom.publish import demo_pages
-demo_pages.build = lambda root, out: True
-demo_pages.main()
-"""
-
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     out = tmp_path_factory.mktemp("demos")
-    demo_pages.build(ROOT, out)
-    return out
+    return out, demo_pages.build(ROOT, out)
 
 
-def test_every_lecture_demo_has_a_page_and_a_card(pages):
-    names = [path.name for path in lecture.stages(ROOT) if lecture.section(nbformat.read(path, as_version=4))]
-    assert sorted(path.name for path in (pages / "pages").iterdir()) == names
-    index = (pages / "templates" / "tree.html").read_text()
-    assert re.findall(r"voila/render/(\S+?)\"", index) == names
-    assert not re.search(FETCHED, index)
+def test_every_demo_has_a_page_and_a_card(pages):
+    out, names = pages
+    assert sorted(names) == [f"{name}.html" for name in kit.names()]
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="(\w+\.html)"', index) == names
+    for name in ("index.html", *names):
+        assert not re.search(FETCHED, (out / name).read_text(encoding="utf-8"))
 
 
-def test_a_demo_page_has_no_second_copy_of_the_code(pages):
-    whole = {cell.source for cell in nbformat.read(ROOT / "notebooks" / f"{STAGE}.ipynb", as_version=4).cells}
-    page = nbformat.read(pages / "pages" / f"{STAGE}.ipynb", as_version=4)
-    code = [cell.source for cell in page.cells if cell.cell_type == "code"]
-    assert len(code) >= 3
-    for source in code:
-        assert any(set(source.splitlines()) - {"None"} <= set(other.splitlines()) for other in whole)
-
-
-@pytest.fixture(scope="module")
-def demos(pages, tmp_path_factory, chrome):
-    """The index, opened; the server has a page for one stage, so that it need not prepare the others."""
-    needs(find_spec("voila"), "Voila is not installed; pip install -e '.[demos]'")
-    home = tmp_path_factory.mktemp("jupyter")
-    for path in (pages / "pages").glob("*.ipynb"):
-        if path.stem != STAGE:
-            path.unlink()
-    command = [sys.executable, "-c", SERVE, "--out", str(pages), "--no-browser", "--port=8971"]
-    with served(command, home) as url:
-        one = Lab(chrome, url)
-        one.page.goto(url)
-        yield one
+def test_below_a_demo_stands_the_prose_that_goes_with_it(tmp_path):
+    note = "<details><summary>Speaker note</summary>\n\nAsk.\n\n</details>"
+    cells = [
+        nbformat.v4.new_markdown_cell("# 42 Try\n\nElsewhere."),
+        nbformat.v4.new_markdown_cell(f"## Lecture demo\n\nDrag $z$.\n\n{note}"),
+        nbformat.v4.new_code_cell('walk = explore("latent_explorer", z=(1.0, -0.5))'),
+        nbformat.v4.new_markdown_cell("## Summary\n\nThe end."),
+    ]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "42_try.ipynb")
+    names = demo_pages.build(tmp_path, tmp_path / "demos")
+    assert names[0] == "latent_explorer.html"
+    page = (tmp_path / "demos" / names[0]).read_text(encoding="utf-8")
+    assert "Drag <math" in page
+    assert "<details><summary>Speaker note" in page
+    assert "Elsewhere" not in page
+    assert "The end" not in page
+    assert "42 Try" in (tmp_path / "demos" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.browser
-def test_demos_are_found_by_their_pictures_and_follow_the_hand(demos):
-    page = demos.page
+def test_demos_are_found_by_their_pictures_and_open_from_the_disk(pages, chrome):
+    one = Lab(chrome, "")
+    page = one.page
+    page.goto((pages[0] / "index.html").as_uri())
     pictures = page.locator("main img")
-    assert pictures.count() >= 7
+    assert pictures.count() == len(pages[1])
     assert pictures.evaluate_all("all => all.every(img => img.naturalWidth > 100 && img.alt.length > 20)")
-    page.locator(f'a[href*="{STAGE}"]').click()
-    page.locator(".lvm-picture img").wait_for(state="visible", timeout=60_000)
-    assert page.locator(".jp-InputArea-editor:visible").count() == 0
-    assert "ProposalExplorer" not in page.inner_text("body")
-    assert page.locator("details").count() == 1
-    assert page.locator("details[open]").count() == 0
-    (demo,) = demos.explorations()
-    before = demos.pixels(demo)
-    seen = demos.frames()
-    demos.drag_slider(demo.locator(".widget-hslider").first, [0.6, 0.8])
-    demos.wait_for_frame(seen)
-    assert demos.pixels(demo) != before
+    page.get_by_role("link", name="Importance sampling").click()
+    words = page.locator(".lvm-words:not(:empty)")
+    words.wait_for()
+    before = words.text_content()
+    page.get_by_role("slider", name="proposal's mean").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("(before) => document.querySelector('.lvm-words').textContent !== before", arg=before)
     page.get_by_text("All demos").click()
     page.locator("main img").first.wait_for()
-    assert demos.beyond_loopback() == []
-    assert [url for url in demos.requests if url.startswith("ws")]
-    assert demos.console_errors == []
-
-
-@pytest.mark.browser
-def test_demos_are_for_those_with_the_token(demos):
-    with urlopen(demos.url.partition("?")[0]) as answer:
-        assert "/login" in answer.url
+    assert {url.partition(":")[0] for url in one.requests} <= {"file", "data"}
+    assert one.console_errors == []
 
 
 # ---- projector
@@ -241,6 +220,44 @@ def test_slides_fit_and_fetch_nothing(deck, chrome):
     assert {url.partition(":")[0] for url in one.requests} <= {"file", "data", "blob"}
     assert len(one.requests) >= 5
     assert one.console_errors == []
+
+
+@pytest.mark.browser
+def test_a_demo_is_live_on_its_slide_and_arrows_turn_the_page_elsewhere(tmp_path, chrome, deck):
+    shown = {"demo": "proposal_explorer", "values": kit.values_of("proposal_explorer")}
+    frame = base64.b64encode(kit.still_path("proposal_explorer", 0).read_bytes()).decode()
+    output = nbformat.v4.new_output("display_data", {"image/png": frame, kit.MARK: shown})
+    cells = [
+        nbformat.v4.new_markdown_cell("# 42 Try"),
+        nbformat.v4.new_markdown_cell("## Lecture demo"),
+        nbformat.v4.new_code_cell('explore("proposal_explorer")', outputs=[output]),
+        nbformat.v4.new_markdown_cell("## Summary"),
+    ]
+    path = deck.parent / "42_try.html"
+    path.write_text(slides.to_slides(nbformat.v4.new_notebook(cells=cells)), encoding="utf-8")
+    one = Lab(chrome, "")
+    page = one.page
+    page.goto(path.as_uri())
+    page.wait_for_function("() => window.slidesReady", timeout=60_000)
+    page.evaluate("() => Reveal.slide(1, 1)")
+    words = page.locator(".lvm-words:not(:empty)")
+    words.wait_for()
+    box, slide = page.locator(".lvm-explorable").bounding_box(), page.locator(".slides").bounding_box()
+    assert box["y"] + box["height"] <= slide["y"] + slide["height"] + 2
+    where = "() => { const { h, v } = Reveal.getIndices(); return [h, v]; }"
+    slider = page.get_by_role("slider", name="proposal's mean")
+    slider.focus()
+    before = words.text_content()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("(before) => document.querySelector('.lvm-words').textContent !== before", arg=before)
+    assert page.evaluate(where) == [1, 1]
+    page.keyboard.press("PageDown")  # a presenter's remote
+    page.wait_for_function("() => Reveal.getIndices().h === 2")
+    page.evaluate("() => Reveal.slide(1, 1)")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => Reveal.getIndices().h === 2")
+    assert one.console_errors == []
+    assert {url.partition(":")[0] for url in one.requests} <= {"file", "data", "blob"}
 
 
 @pytest.mark.browser

@@ -35,6 +35,7 @@ PAGE = """\
 <main>
 <h1>{title}</h1>
 {body}
+{below}
 </main>
 {script}
 </body>
@@ -72,11 +73,11 @@ def script() -> str:
     return f'<script type="module">{code}</script>'
 
 
-def page(name: str, *, data: dict[str, Any] | None = None, **values: Any) -> str:
+def page(name: str, *, data: dict[str, Any] | None = None, below: str = "", **values: Any) -> str:
     """A demo as one HTML file: on a phone, from the disk, without kernel or network; its values in the address."""
     title = html.escape(kit.demo(name).TITLE)
     body = place(name, data=data, in_address=True, **values)
-    return PAGE.format(policy=POLICY, title=title, body=body, script=script())
+    return PAGE.format(policy=POLICY, title=title, body=body, below=below, script=script())
 
 
 def main(names: list[str]) -> None:

@@ -1,121 +1,121 @@
-"""The lecture demos alone, code hidden, in a browser: `make demos`.
+"""The live demos alone, as pages that open from the disk: `make demos`.
 
-    python -m lvmteach.classroom.publish.demo_pages          make the pages below build/demos, serve and open them
+    python -m lvmteach.classroom.publish.demo_pages             write build/demos/, an index and a page a demo
 
-Each page is the lecture demo of one notebook (`lecture.demo`), run by Voila in a kernel of its own; the index shows the
-key frame of each. Everything is served on loopback behind a token and comes from this machine.
+A page is one file: it needs no kernel, no network and nothing beside it, and its address keeps what the hand has set,
+so that a lecturer can link to a move. Below the demo stands the prose of the notebook's section that shows it, speaker
+notes closed.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import html
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
+from nbconvert.filters import markdown2html
 
+from lvmteach.classroom.explorables import kit, page
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.html import maths_to_mathml
-from lvmteach.classroom.publish.notebooks import stamp
 from lvmteach.classroom.publish.output import fresh
 
-SETTINGS = (
-    "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", "--VoilaConfiguration.classic_tree=True",
-    "--VoilaConfiguration.extension_denylist=['jupyterlab-jupytext']",
-    "--VoilaConfiguration.preheat_kernel=True", "--VoilaConfiguration.default_pool_size=0",
-)  # fmt: skip
-
-# Voila's own pages link to a font on the web; these two ask for nothing beyond the server.
-PAGE_TEMPLATE = """\
-{%- extends 'voila/templates/lab/index.html.j2' -%}
-{%- block notebook_css -%}
-{{ resources.include_js("static/voila-style.js") }}
-{{ spinner.css() }}
-<style>
-  .jp-mod-noOutputs.jp-mod-noInput { display: none; }
-</style>
-{{ super.super() }}
-<style>
-  :root { --jp-content-font-size1: 18px; --jp-ui-font-size1: 16px; }
-  :root { --jp-widgets-font-size: 16px; --jp-code-font-size: 17px; }
-  body { background: white; }
-  #rendered_cells { max-width: 84rem; margin: auto; padding: 0 1.5rem 2rem; }
-  .jp-InputPrompt, .jp-OutputPrompt { display: none; }
-  .jp-RenderedHTMLCommon h1 { font-size: 1.9rem; margin: 0.6rem 0 0.4rem; }
-  .lvm-picture img { max-height: 68vh; }
-  .lvm-explore .widget-play button { padding: 2px 6px; text-overflow: clip; }
-  .lvm-back { position: fixed; top: 0.6rem; right: 1.2rem; font: 16px sans-serif; z-index: 9; color: #0072B2; }
-</style>
-{%- endblock notebook_css -%}
-{%- block body_header -%}
-{{ super() }}
-<a class="lvm-back" href="{{ resources.base_url }}">All demos</a>
-{%- endblock body_header -%}
-"""
-
-INDEX_TEMPLATE = """\
+INDEX = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1.0">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>lvmteach: lecture demos</title>
+<title>lvmteach: live demos</title>
 <style>
-  body { font: 18px/1.4 system-ui, sans-serif; max-width: 84rem; margin: 1.5rem auto; padding: 0 1.5rem; color: #222; }
-  main { display: grid; grid-template-columns: repeat(auto-fill, minmax(24rem, 1fr)); gap: 1.2rem; }
-  main a { border: 1px solid #bbb; border-radius: 6px; padding: 0.8rem 1rem; color: inherit; text-decoration: none; }
-  main a:hover, main a:focus { border-color: #0072B2; outline: 2px solid #0072B2; }
-  h2 { font-size: 1.15rem; margin: 0 0 0.6rem; }
-  img { width: 100%; height: 11rem; object-fit: contain; object-position: left; }
+  :root {{ color-scheme: light dark; }}
+  body {{ font: 18px/1.4 system-ui, sans-serif; max-width: 84rem; margin: 1.5rem auto; padding: 0 1.5rem; }}
+  ul {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; }}
+  ul {{ padding: 0; }}
+  li {{ list-style: none; }}
+  a {{ display: block; border: 1px solid #888; border-radius: 6px; padding: .8rem 1rem; color: inherit; }}
+  a {{ text-decoration: none; }}
+  a:hover, a:focus-visible {{ outline: 3px solid #0072B2; }}
+  h2 {{ font-size: 1.15rem; margin: 0 0 .6rem; }}
+  img {{ width: 100%; height: 11rem; object-fit: contain; background: white; }}
 </style>
 </head>
 <body>
-<h1>Lecture demos</h1>
 <main>
-@CARDS@
+<h1>Live demos</h1>
+<ul>
+{cards}
+</ul>
 </main>
 </body>
 </html>
 """
+SHOWS = re.compile(r"\bexplore\(\s*[\"'](\w+)[\"']")
+BACK = '<p><a href="index.html">All demos</a></p>'
+
+
+class Place(NamedTuple):
+    """Where the course shows a demo."""
+
+    stage: str  # the notebook's title
+    prose: str  # of the section, markdown
+
+
+def places(root: Path) -> dict[str, Place]:
+    """By demo, the section of the course that shows it first."""
+    found: dict[str, Place] = {}
+    for path in lecture.stages(root):
+        notebook = nbformat.read(path, as_version=4)
+        for prose, names in _sections(notebook):
+            for name in names:
+                found.setdefault(name, Place(lecture.title(notebook), prose))
+    return found
+
+
+def _sections(notebook: nbformat.NotebookNode) -> Iterator[tuple[str, list[str]]]:
+    """Each section's prose, and the demos that its cells show."""
+    prose: list[str] = []
+    names: list[str] = []
+    for cell in lecture.at_headings(notebook.cells):
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            yield "\n\n".join(prose), names
+            prose, names = [], []
+        if cell.cell_type == "markdown":
+            prose.append(cell.source)
+        else:
+            names += SHOWS.findall(cell.source)
+    yield "\n\n".join(prose), names
 
 
 def build(root: Path, out: Path) -> list[str]:
-    """Write the demos' notebooks, and the two templates, below `out`; return the names of the pages.
-
-    A notebook without the section has no page.
-    """
+    """Write a page for every demo and the index below `out`; return the pages' names, in the order of the course."""
     out = fresh(out, root)
-    pages, templates = out / "pages", out / "templates"
-    pages.mkdir(parents=True)
-    templates.mkdir()
-    cards = []
-    for path in lecture.stages(root):
-        notebook = nbformat.read(path, as_version=4)
-        if not lecture.section(notebook):
-            continue
-        cards.append(_card(path.name, notebook))
-        nbformat.write(_page(path.stem, notebook), pages / path.name)
-    (templates / "index.html.j2").write_text(PAGE_TEMPLATE, encoding="utf-8")
-    (templates / "tree.html").write_text(INDEX_TEMPLATE.replace("@CARDS@", "\n".join(cards)), encoding="utf-8")
-    return sorted(path.name for path in pages.glob("*.ipynb"))
+    shown = places(root)
+    names = [*(name for name in shown if name in kit.names()), *(name for name in kit.names() if name not in shown)]
+    for name in names:
+        below = _below(shown[name].prose) if name in shown else ""
+        (out / f"{name}.html").write_text(page(name, below=BACK + below), encoding="utf-8")
+    cards = "\n".join(_card(name, shown.get(name)) for name in names)
+    (out / "index.html").write_text(INDEX.format(cards=cards), encoding="utf-8")
+    return [f"{name}.html" for name in names]
 
 
-def _page(name: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    page = lecture.demo(notebook)
-    for cell in page.cells:
-        if cell.cell_type == "markdown":
-            cell.source = maths_to_mathml(cell.source)  # laid out by the browser, without a script from the web
-    stamp(page, f"demos/{name}")
-    return page
+def _below(prose: str) -> str:
+    made = markdown2html(maths_to_mathml(prose))
+    return re.sub(r'<a class="anchor-link".*?</a>', "", made)
 
 
-def _card(name: str, notebook: nbformat.NotebookNode) -> str:
-    image, words = lecture.picture(notebook) or ("", "")
-    shown = f'<img alt="{html.escape(words)}" src="data:image/png;base64,{image}">' if image else ""
-    # The template is jinja's: {% raw %} keeps what stands in a title from being read as its code.
-    inside = f"{{% raw %}}<h2>{html.escape(lecture.title(notebook))}</h2>{shown}{{% endraw %}}"
-    return f'<a href="{{{{ base_url }}}}voila/render/{name}">{inside}</a>'
+def _card(name: str, where: Place | None) -> str:
+    image, words = kit.still(name, kit.values_of(name)) or (b"", "")
+    picture = f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(image).decode()}">'
+    stage = f"<p>{html.escape(where.stage)}</p>" if where else ""
+    return f'<li><a href="{name}.html"><h2>{html.escape(kit.demo(name).TITLE)}</h2>{stage}{picture}</a></li>'
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -123,18 +123,9 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m lvmteach.classroom.publish.demo_pages", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--out", type=Path, default=Path("build/demos"), help="where the pages are made")
-    args, voila = parser.parse_known_args(arguments)
-    if not build(Path.cwd(), args.out):
-        raise SystemExit(f"no lecture demo in notebooks/ below {Path.cwd()}: run from the project's root")
-    try:
-        from lvmteach.classroom.publish.voila_server import Server
-    except ImportError as problem:
-        raise SystemExit(
-            f"the demos are served by Voila ({problem}); pip install -e '.[demos]', or say make demos"
-        ) from None
-    Server.templates = args.out / "templates"
-    # What is left of the command line is Voila's: --no-browser, --port=8866.
-    Server.launch_instance([str(args.out / "pages"), *SETTINGS, *voila])
+    args = parser.parse_args(arguments)
+    pages = build(Path.cwd(), args.out)
+    print(f"{len(pages)} demos: open {args.out / 'index.html'} in a browser")
 
 
 if __name__ == "__main__":

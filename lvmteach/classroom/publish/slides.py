@@ -24,6 +24,7 @@ from jinja2 import DictLoader
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
 
+from lvmteach.classroom.explorables import kit, place, script
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.core import core, is_check
 from lvmteach.classroom.publish.html import maths_to_mathml
@@ -57,6 +58,8 @@ TEMPLATE = """\
   .jp-InputPrompt, .jp-OutputPrompt, .jp-InputCollapser, .jp-OutputCollapser { display: none; }
   .reveal .jp-OutputArea-output img { display: block; margin: 0 auto; max-width: 100%; max-height: 620px;
     width: auto; height: 620px; object-fit: contain; }
+  .reveal .lvm-place { height: 650px; --lvm-tall: 490px; }
+  .reveal .lvm-place .lvm-explorable { font-size: 20px; }
   .reveal pre { width: 100%; margin: 0; box-shadow: none; font-size: var(--jp-code-font-size); }
   .reveal pre, .reveal .highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; box-sizing: border-box; }
   .reveal table { font-size: 0.85em; margin: 0; }
@@ -149,7 +152,7 @@ def to_slides(notebook: NotebookNode) -> str:
         reveal_theme="white",
     )
     body, _ = exporter.from_notebook_node(deck)
-    return body
+    return body.replace("</body>", f"{script()}\n</body>") if "lvm-place" in body else body
 
 
 def slides(notebook: NotebookNode) -> Iterator[NotebookNode]:
@@ -189,12 +192,20 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, int]]:
     code = 1 + cell.source.count("\n")
     if _picture(cell):
         yield nbformat.v4.new_code_cell(cell.source), code
-        below = nbformat.v4.new_code_cell("", outputs=cell.outputs)
+        below = nbformat.v4.new_code_cell("", outputs=[_live(output) for output in cell.outputs])
         below.metadata["transient"] = {"remove_source": True}
         yield below, LINES
     else:
         printed = sum(str(output.get("text", " ")).count("\n") + 1 for output in cell.outputs)
         yield nbformat.v4.new_code_cell(cell.source, outputs=cell.outputs), code + printed
+
+
+def _live(output: NotebookNode) -> NotebookNode:
+    """An explorable's key frame becomes the explorable; anything else stays as it is."""
+    shown = output.get("data", {}).get(kit.MARK)
+    if shown is None:
+        return output
+    return nbformat.v4.new_output("display_data", {"text/html": place(shown["demo"], **shown["values"])})
 
 
 def _picture(cell: NotebookNode) -> bool:

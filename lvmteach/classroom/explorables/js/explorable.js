@@ -77,6 +77,7 @@ export function mount(host, demo, data, given = {}, released = () => {}) {
   last = JSON.stringify(page.values);
   return {
     root, page,
+    answer(values) { const result = demo.compute(page.model, values); return [result, demo.words(result, values)]; },
     set(more) { page.set(more); last = JSON.stringify(page.values); },
     destroy() { ends.forEach((end) => end()); cancelAnimationFrame(frame); clearTimeout(quiet); root.remove(); },
   };
