@@ -108,10 +108,12 @@ def test_every_control_is_reached_named_and_moved_by_keyboard(opened, name):
             continue  # reached by the arrows from the one that is
         one.focus()
         before = page.evaluate(seen) + page.evaluate(INK)
-        for key in ["Enter"] if kind == "button" else ["ArrowLeft"] * 2 + ["ArrowRight"] * 3 + ["ArrowUp"] * 2:
+        for key in ["Enter"] if kind == "button" else ["ArrowLeft", "ArrowRight"]:  # one of them from either end
             page.keyboard.press(key)
-        page.wait_for_timeout(80)
-        if page.evaluate(seen) + page.evaluate(INK) == before and one.text_content() != "Pause":
+            page.wait_for_timeout(80)
+            if page.evaluate(seen) + page.evaluate(INK) != before or one.text_content() == "Pause":
+                break
+        else:
             still.append(number)
     # A button may have nothing to do where a demo starts (Wipe an empty board, rewind at the start).
     assert len(still) <= 1, [controls.nth(number).evaluate("node => node.outerHTML") for number in still]

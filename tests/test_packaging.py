@@ -34,7 +34,7 @@ def test_conda_and_pip_ask_for_the_same():
     assert [entry for entry in conda if isinstance(entry, dict)] == [{"pip": ["-e ."]}]
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "demos", "slides"])
+@pytest.mark.parametrize("group", ["dependencies", "dev", "slides"])
 def test_every_requirement_has_a_lower_bound(group):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]
