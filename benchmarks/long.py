@@ -115,12 +115,12 @@ class Upper(nn.Module):
 
     def __init__(self, model: VAE, steps: int):
         super().__init__()
-        self.lower = model.requires_grad_(False).encoder.first
+        self.model = model.requires_grad_(False)  # all of it, so that a checkpoint holds what is not trained too
         upper = VAE(model.encoder.second, model.prior.below, model.prior.top)
         self.bound = Annealed(upper.requires_grad_(True), steps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bound(self.lower(x).sample())
+        return self.bound(self.model.encoder.first(x).sample())
 
 
 @torch.no_grad()

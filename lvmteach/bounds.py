@@ -5,6 +5,7 @@ The K samples are the first axis. Every function returns nats per datum; average
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -69,9 +70,12 @@ def dreg(log_w: Float[Tensor, "K *B"], z: Float[Tensor, "K *B L"]) -> Float[Tens
     Raises:
         ValueError: z carries no gradient (drawn by `sample`, not `rsample`), or log_w was not computed from it: a copy
             or a view of z would give a wrong gradient and no sign of it.
+        NotImplementedError: inside torch.compile.
 
     Source: Tucker, Lawson, Gu and Maddison 2018, equation 8.
     """
+    if torch.compiler.is_compiling():
+        raise NotImplementedError("dreg weights z's gradient in a hook, which torch.compile loses; leave compile=False")
     if log_w.requires_grad and not z.requires_grad:
         raise ValueError("dreg needs z with a gradient; draw it with q.rsample, not q.sample, and outside no_grad")
     w = normalise(log_w.detach())

@@ -97,8 +97,9 @@ def train(
             it can be written is tried before the first step.
         resume: go on from `checkpoint` if that file exists, exactly as if the run had never stopped (bitwise on a CPU,
             given the same arguments).
-        compile: translate the loss to machine code by `torch.compile` before the first step, which takes half a minute
-            and a C++ compiler; worth it for a run of many minutes. Draws and roundings are not those of a plain run.
+        compile: translate the loss to machine code by `torch.compile` at the first step. That takes a C++ compiler and
+            a minute or so; it is for long runs at large K (benchmarks/README.md). Draws and roundings differ from those
+            of a plain run. A loss that cannot be translated as a whole (`dreg`, a KL in closed form) is refused.
 
     Raises:
         TypeError: a number of steps is no whole number, or `loss` or `optimiser` returns something else.
@@ -146,7 +147,9 @@ class _Run:
 
     def __init__(self, model, loss, x, steps, batch_size, lr, optimiser, prepare, valid, compile):
         self.model, self.loss, self.batch_size = model, loss, batch_size
-        self.step_loss = torch.compile(loss) if compile else loss  # validation has batches of other shapes
+        self.step_loss = (
+            torch.compile(loss, fullgraph=True) if compile else loss
+        )  # validation has batches of other shapes
         self.rate = _rate(lr)
         self.prepare = prepare or (lambda batch: batch)
         parameters = [p for p in model.parameters() if p.requires_grad]
