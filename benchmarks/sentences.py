@@ -115,7 +115,7 @@ def topic_accuracy(model: VAE, test: Corpus) -> float:
     return round(float(rule.score(mu[half:], test.topic[half:])), 3)
 
 
-def package(steps: int = 4000, L: int = 4, dropout: float = 0.3, seed: int = 0) -> None:
+def package(steps: int = 3000, L: int = 4, dropout: float = 0.3, seed: int = 0) -> None:
     """A model whose z holds the topic: annealed, with a little word dropout, longer. With its card."""
     learnt, test = data()
     with seeded(seed):

@@ -1,0 +1,132 @@
+"""Viterbi's path."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.sequences.shared import _chain, _symbols
+
+
+def _best_path(x, start, transition, emission):
+    best, came = start.log() + emission[:, x[0]].log(), []
+    for x_t in x[1:]:
+        reached, source = (best[:, None] + transition.log()).max(0)
+        best = reached + emission[:, x_t].log()
+        came.append(source)
+    path = [best.argmax()]
+    for source in reversed(came):
+        path.append(source[path[-1]])
+    return torch.stack(path[::-1])
+
+
+def _posterior(x, start, transition, emission):
+    alphas, beta = [start * emission[:, x[0]]], torch.ones_like(start)
+    for x_t in x[1:]:
+        alphas.append((alphas[-1] @ transition) * emission[:, x_t])
+    states = [alphas[-1]]
+    for t in range(len(x) - 2, -1, -1):
+        beta = transition @ (emission[:, x[t + 1]] * beta)
+        states.append(alphas[t] * beta)
+    return torch.stack(states[::-1]), torch.stack(alphas)
+
+
+@drawing
+def _cases(draw):
+    """Chains whose best path is neither the states most probable one by one nor what a greedy walk finds."""
+    cases, sizes = [], ((4, 3, 3), (6, 3, 2), (5, 4, 3), (8, 2, 3), (7, 3, 3))
+    there_and_back = torch.tensor([[0.02, 0.49, 0.49], [0.96, 0.02, 0.02], [0.96, 0.02, 0.02]], dtype=torch.float64)
+    lean = torch.tensor([[0.40, 0.60], [0.45, 0.55], [0.5, 0.5]], dtype=torch.float64)
+    start = torch.tensor([0.4, 0.3, 0.3], dtype=torch.float64)
+    cases.append((torch.tensor([0, 1, 0]), start, there_and_back, lean))
+    for T, C, V in sizes:
+        while True:
+            case = _symbols(draw, T, V), *_chain(draw, C, V)
+            wrong = [rule(*case) for rule in (_pointwise, _filtered, _greedy, _observed_alone, _transposed, _no_start)]
+            if sum(not torch.equal(path, _best_path(*case)) for path in wrong) >= 5:
+                break
+        cases.append(case)
+    return cases
+
+
+def _pointwise(x, start, transition, emission):
+    return _posterior(x, start, transition, emission)[0].argmax(1)
+
+
+def _filtered(x, start, transition, emission):
+    return _posterior(x, start, transition, emission)[1].argmax(1)
+
+
+def _greedy(x, start, transition, emission):
+    path = [(start * emission[:, x[0]]).argmax()]
+    for x_t in x[1:]:
+        path.append((transition[path[-1]] * emission[:, x_t]).argmax())
+    return torch.stack(path)
+
+
+def _observed_alone(x, start, transition, emission):
+    return emission[:, x].argmax(0)
+
+
+def _transposed(x, start, transition, emission):
+    return _best_path(x, start, transition.T, emission)
+
+
+def _no_start(x, start, transition, emission):
+    return _best_path(x, torch.ones_like(start), transition, emission)
+
+
+def _columns_best(x, start, transition, emission):
+    """The best end of each prefix, without walking back."""
+    best = start.log() + emission[:, x[0]].log()
+    path = [best.argmax()]
+    for x_t in x[1:]:
+        best = (best[:, None] + transition.log()).amax(0) + emission[:, x_t].log()
+        path.append(best.argmax())
+    return torch.stack(path)
+
+
+def _by_enumeration(x, start, transition, emission):
+    def joint(z):
+        p = start[z[0]] * emission[z[0], x[0]]
+        for t in range(1, len(x)):
+            p = p * transition[z[t - 1], z[t]] * emission[z[t], x[t]]
+        return float(p)
+
+    return torch.tensor(max(itertools.product(range(len(start)), repeat=len(x)), key=joint))
+
+
+def _from_the_end(x, start, transition, emission):
+    """The same recursion backwards: best[c] is the best continuation from c."""
+    best, leads = torch.zeros_like(start), []
+    for t in range(len(x) - 1, 0, -1):
+        best, to = (transition.log() + emission[:, x[t]].log() + best).max(1)
+        leads.append(to)
+    path = [(start.log() + emission[:, x[0]].log() + best).argmax()]
+    for to in reversed(leads):
+        path.append(to[path[-1]])
+    return torch.stack(path)
+
+
+best_path = Exercise(
+    ask="Return the most probable path of states given the whole sequence.",
+    reference=_best_path,
+    cases=_cases,
+    misconceptions={
+        "Each state is the most probable one given all of x, and together they need not be a path at all. Maximise "
+        "over paths.": _pointwise,
+        "You took the most probable state given the observations so far. What comes later counts too.": _filtered,
+        "You walk greedily, the best next state from the last. A worse step now may pay later: keep all C ends.": (
+            _greedy
+        ),
+        "You look at each observation alone, without the chain.": _observed_alone,
+        "You have the transition the wrong way round: row c says where one goes from c.": _transposed,
+        "p(z_1) is missing: the first column starts with log start.": _no_start,
+        "The columns are right, but you read off each column's best state. Remember where each maximum came from, and "
+        "walk back from the end.": _columns_best,
+    },
+    also_right=[_by_enumeration, _from_the_end],
+)
