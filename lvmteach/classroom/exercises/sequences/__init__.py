@@ -13,14 +13,14 @@ from lvmteach.classroom.exercises.sequences.what_collapse_costs import what_coll
 
 # In the order of the sheet.
 __all__ = [
-    "forward",
-    "new_transition",
-    "best_path",
-    "kalman_step",
-    "sentence_nll",
-    "decoder_input",
-    "what_collapse_costs",
-    "training_loss",
-    "honest_nll",
     "along_the_line",
+    "best_path",
+    "decoder_input",
+    "forward",
+    "honest_nll",
+    "kalman_step",
+    "new_transition",
+    "sentence_nll",
+    "training_loss",
+    "what_collapse_costs",
 ]
