@@ -102,6 +102,7 @@ bench-scaling: $(VENV)/.bench
 
 bench-widgets: $(READY)
 	$(BIN)/python -m benchmarks.widgets $(ONLY)
+	$(BIN)/python -m benchmarks.explorables
 
 clean:
 	find build -mindepth 1 -maxdepth 1 -not -name long -exec rm -rf {} +  # build/long: hours of training

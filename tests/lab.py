@@ -38,15 +38,16 @@ WATCH = """
 window.lvm = { moved: 0, frames: [] };
 for (const kind of ["pointermove", "pointerdown"])
   document.addEventListener(kind, () => { window.lvm.moved = performance.now(); }, true);
+const painted = () => {
+  const channel = new MessageChannel();  // its message comes after the frame has been painted
+  channel.port1.onmessage = () => window.lvm.frames.push(performance.now());
+  channel.port2.postMessage(0);
+};
 document.addEventListener("load", (event) => {
   const img = event.target;
-  if (img.tagName !== "IMG" || !img.closest(".lvm-picture")) return;
-  requestAnimationFrame(() => {
-    const channel = new MessageChannel();  // its message comes after the frame has been painted
-    channel.port1.onmessage = () => window.lvm.frames.push(performance.now());
-    channel.port2.postMessage(0);
-  });
+  if (img.tagName === "IMG" && img.closest(".lvm-picture")) requestAnimationFrame(painted);
 }, true);
+document.addEventListener("lvm-drawn", painted, true);  // an explorable draws within a frame
 """
 # What has been sent to the kernel by a widget and not been dealt with, whichever thread of the kernel does it.
 PENDING = """() => {

@@ -1,6 +1,6 @@
 """Explorables outside Jupyter: a place for one on any page, and a page of its own that needs nothing beside it.
 
-python -m lvmteach.classroom.explorables.pages NAME ...       each as build/demos/NAME.html
+python -m lvmteach.classroom.explorables.pages NAME ...       each as build/explorables/NAME.html
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def page(name: str, *, data: dict[str, Any] | None = None, below: str = "", **va
 
 
 def main(names: list[str]) -> None:
-    folder = Path("build/demos")
+    folder = Path("build/explorables")
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = folder / f"{name}.html"

@@ -7,6 +7,7 @@ from typing import Any
 import anywidget
 import torch
 import traitlets
+from IPython import get_ipython
 from IPython.display import display
 
 from lvmteach.classroom.explorables import kit
@@ -27,6 +28,7 @@ class Explorable(anywidget.AnyWidget):
     values = traitlets.Dict().tag(sync=True, echo_update=False)
 
     def __init__(self, name: str, data: dict[str, Any] | None = None, **values: Any):
+        self._shown_in: int | None = None
         self._own, self._given = data is not None, kit.course_data(name) if data is None else data
         super().__init__(demo=name, data=packed(self._given), values=kit.values_of(name, **values))
 
@@ -38,6 +40,12 @@ class Explorable(anywidget.AnyWidget):
     def move(self, **values: Any) -> None:
         """Set some values from Python; the picture follows."""
         self.values = kit.values_of(self.demo, **{**self.values, **values})
+
+    def _ipython_display_(self) -> None:
+        """As the last line of a cell; but where `explore` has shown it in the same cell, once is enough."""
+        if self._shown_in is None or self._shown_in != _cell():
+            bundle, metadata = self._repr_mimebundle_()
+            display(bundle, raw=True, metadata=metadata)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
         made = super()._repr_mimebundle_(**options)
@@ -51,6 +59,12 @@ class Explorable(anywidget.AnyWidget):
         return bundle, metadata
 
 
+def _cell() -> int | None:
+    """The number of the cell that runs now."""
+    shell = get_ipython()
+    return shell.execution_count if shell else None
+
+
 def explore(name: str, data: dict[str, Any] | None = None, **values: Any) -> Explorable:
     """Show a demo live under the cell, and return it.
 
@@ -59,7 +73,7 @@ def explore(name: str, data: dict[str, Any] | None = None, **values: Any) -> Exp
         data: what the demo's `payload` made of your own model or points; the course's own by default.
         values: where it starts.
     """
-    shown_now = Explorable(name, data, **values)
-    bundle, metadata = shown_now._repr_mimebundle_()
-    display(bundle, raw=True, metadata=metadata)
-    return shown_now
+    shown = Explorable(name, data, **values)
+    shown._ipython_display_()
+    shown._shown_in = _cell()
+    return shown

@@ -1,0 +1,122 @@
+"""How soon the explorables follow the hand: from the mouse's move to new pixels, in JupyterLab in headless Chromium.
+
+    python -m benchmarks.explorables              every one, at rest and while a cell trains a VAE
+    python -m benchmarks.explorables climb        those named
+
+As `benchmarks.widgets`, whose demos they replace: the first and last moment are the page's own. Exits with 1 if a
+target is missed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.widget_cells import IMPORTS, MODELS, TRAIN
+from benchmarks.widgets import DRAG, FRAME, MOVES, WARM_UP, Measured
+
+import lab  # of tests/, which widget_cells has put on the path  # isort: skip
+
+from lvmteach.classroom.explorables import kit
+
+MEDIAN, WORST, PICTURES = 16.0, 50.0, 39  # milliseconds, milliseconds, of the 40 moves of a drag
+BY_HAND = ("latent_explorer", "kl_explorer", "stepper", "drawing")  # on the picture; the others by their first slider
+LADDERS = {"climb": 16}  # values that the first slider has: a drag cannot give more pictures
+
+
+def main(names: list[str]) -> int:
+    """Print the table; the exit status says whether a target was missed."""
+    chosen = [name for name in kit.names() if not names or name in names]
+    show = [f"explore({name!r})" for name in chosen]
+    cells = [f"{IMPORTS}\nfrom lvmteach.classroom.explorables import explore", MODELS, *show]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        folder, home = Path(temporary) / "notebooks", Path(temporary) / "jupyter"
+        folder.mkdir(), home.mkdir()
+        lab.write_notebook(folder / "rest.ipynb", *cells)
+        lab.write_notebook(folder / "training.ipynb", *cells, TRAIN)
+        with lab.server(folder, home) as url, lab.browser() as chrome:
+            rest = measure(lab.Lab(chrome, url), "rest.ipynb", chosen, None)
+            busy = measure(lab.Lab(chrome, url), "training.ipynb", chosen, len(cells) + 1)
+    print(f"milliseconds to new pixels over {MOVES} moves, and pictures in a drag of {DRAG} moves")
+    print("                       at rest                        while a cell trains")
+    print("explorable          median    90%  worst pictures  median    90%  worst pictures")
+    missed = 0
+    for name, one, other in zip(chosen, rest, busy, strict=True):
+        met = all(fast(name, found) for found in (one, other))
+        missed += not met
+        print(f"{name:19} {one}  {other}  {'met' if met else 'MISSED'}")
+    return min(missed, 1)
+
+
+def fast(name: str, found: Measured) -> bool:
+    """Whether the targets are met."""
+    pictures = min(PICTURES, LADDERS.get(name, DRAG) - 1)
+    return found.median <= MEDIAN and max(found.latencies) <= WORST and found.frames >= pictures
+
+
+def measure(page: lab.Lab, notebook: str, names: list[str], training: int | None) -> list[Measured]:
+    """Drag each demo of the notebook, all run, or its cell number `training` running; and close the page."""
+    page.open(notebook)
+    if training is None:
+        page.run_all()
+    else:
+        page.start_all()
+        page.wait_for_cell(training)
+    found = []
+    for number, name in enumerate(names, 2):  # below the cells of imports and models
+        # Cells far from view are not on the page.
+        page.page.evaluate(
+            "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", number
+        )
+        demo = page.page.locator(f'[data-windowed-list-index="{number}"] .lvm-explorable')
+        demo.evaluate("(box) => box.scrollIntoView({ block: 'center' })")
+        page.page.wait_for_timeout(300)
+        hand = demo.locator(".lvm-takes-hand" if name in BY_HAND else "input[type=range]").first
+        found.append(Measured(single_moves(page, hand, name), quick_drag(page, hand, name)))
+        print(f"{name}: {found[-1]}", file=sys.stderr, flush=True)
+    assert page.errors() == []
+    page.close()
+    return found
+
+
+def single_moves(page: lab.Lab, hand, name: str) -> list[float]:
+    """Milliseconds from each of 20 moves to the picture that it led to, the page at rest before every move."""
+    latencies: list[float] = []
+
+    def wait(seen: int) -> None:
+        page.wait_for_frame(seen)
+        latencies.append(page.latency())
+        page.page.wait_for_timeout(50)
+
+    # Far jumps, so that each lands on another value: 7, 14, 4, 11, ... of 17 steps.
+    move(page, hand, name, [(7 * i % 17) / 16 for i in range(1, WARM_UP + MOVES + 1)], wait)
+    return latencies[-MOVES:]
+
+
+def quick_drag(page: lab.Lab, hand, name: str) -> int:
+    """How many pictures come while the hand moves on without waiting."""
+    before = page.frames()
+    move(page, hand, name, [i / DRAG for i in range(1, DRAG + 1)], lambda _: page.page.wait_for_timeout(FRAME))
+    page.page.wait_for_timeout(300)
+    return page.frames() - before
+
+
+def move(page: lab.Lab, hand, name: str, shares: list[float], each) -> None:
+    """Press at the near end of a slider, or near a corner of a picture, and move to `shares` of the way in turn."""
+    box, mouse = hand.bounding_box(), page.page.mouse
+    drawn = name in BY_HAND
+    for number, share in enumerate([0.5, *shares]):
+        low = number / len(shares) if drawn else 0.5  # slowly down, so that a pen finds white paper
+        seen = page.frames()
+        mouse.move(box["x"] + (0.1 + 0.8 * share) * box["width"], box["y"] + (0.15 + 0.7 * low) * box["height"])
+        if number == 0:
+            mouse.down()
+            page.page.wait_for_timeout(100)
+        else:
+            each(seen)
+    mouse.up()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
