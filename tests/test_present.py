@@ -152,7 +152,7 @@ def test_jupyterlab_for_a_projector(tmp_path, chrome):
             f'() => JSON.stringify(({lab.KERNEL})()) === \'["connected","idle"]\'', timeout=60_000
         )
         one.run_all()
-        page.locator(".lvm-picture img").wait_for(state="visible", timeout=60_000)
+        page.locator(".lvm-panel canvas").first.wait_for(state="visible", timeout=60_000)
         assert page.locator(".jp-NotebookPanel:visible .cm-content:visible").count() == 0  # all code is folded
         assert page.locator("#jp-left-stack:visible").count() == 0
         assert one.beyond_loopback() == []

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from lvmteach.classroom.exercises.release import BEGIN, END, ReleaseError, main, release, without_solution
+from lvmteach.classroom.exercises.release import BEGIN, END, PROOF, ReleaseError, main, release, without_solution
 
 GOOD = f"""\
 # %% [markdown]
@@ -160,3 +160,35 @@ def test_the_imports_are_locked_and_an_answer_is_not(tmp_path):
     assert [(m["locked"], m["solution"], m["grade"]) for m in marks] == [
         (True, False, False), (False, True, False), (True, False, True),
     ]  # fmt: skip
+
+
+def test_a_proof_becomes_a_place_to_write_and_the_rubric_stays(folders):
+    solutions, exercises = folders
+    text = GOOD + (
+        '\n# %% [markdown] tags=["proof"]\n# A variance is never negative, so zero is least.\n'
+        '\n# %% [markdown] tags=["rubric"]\n# One point for the reason.\n'
+    )
+    (solutions / "text" / "99_try.py").write_text(text)
+    (path,) = release(solutions, exercises)
+    made = nbformat.read(path, as_version=4)
+    assert "never negative" not in path.read_text()
+    assert "One point" not in path.read_text()
+    place = made.cells[-1]
+    assert place.cell_type == "markdown"
+    assert place.source == PROOF
+    assert (place.metadata.nbgrader.grade, place.metadata.nbgrader.solution, place.metadata.nbgrader.points) == (
+        True,
+        True,
+        5,
+    )
+    nbformat.validate(made)
+
+
+def test_a_line_of_a_proof_elsewhere_is_refused(folders):
+    solutions, exercises = folders
+    line = "A variance is never negative, so zero is least."
+    (solutions / "text" / "99_try.py").write_text(
+        GOOD + f'\n# %% [markdown] tags=["proof"]\n# {line}\n\n# %% [markdown]\n# {line}\n'
+    )
+    with pytest.raises(ReleaseError, match="also outside"):
+        release(solutions, exercises)

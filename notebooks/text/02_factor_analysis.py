@@ -12,18 +12,19 @@
 # After this notebook you will be able to
 #
 # - write down the two linear-Gaussian models, their marginal and their posterior, and draw what they mean;
-# - derive EM for them, and prove to yourself that an implementation is right;
+# - derive EM for them, and test whether an implementation is right;
 # - say what PPCA and factor analysis share, and what each ignores: rotations, scales;
 # - choose the number of latents, fill in missing entries and find outliers with the same few lines.
 #
-# **Time** 90 minutes; the cells run in about 20 seconds on a laptop. **Prerequisites** notebook 01, Gaussian conditioning, eigenvectors.
+# **Time** 45 minutes for the core; the sections headed *Further* are another 40. The cells run in about 25 seconds on a laptop.
+# **Prerequisites** notebook 01, Gaussian conditioning, eigenvectors.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
 # | $x$ | `x` | $N \times D$ | data, one datum a row |
 # | $z$ | `z` | $N \times L$ | latents, or factors |
 # | $\mu, W$ | `mu, W` | $D$, $D \times L$ | mean, loadings |
-# | $\Psi = \mathrm{diag}(\psi)$ | `noise` | $D$ | noise variance of each column (factor analysis) |
+# | $\Psi = \mathrm{diag}(\psi)$ | `psi`, `noise` | $D$ | noise variance of each column (factor analysis) |
 # | $\sigma^2$ | `noise` | scalar | one noise variance for all (PPCA) |
 # | $M = I + W^\top \Psi^{-1} W$ | `M` | $L \times L$ | posterior precision |
 # | $S$ | `S` | $D \times D$ | covariance of the data, divided by $N$ |
@@ -34,14 +35,14 @@ import warnings
 
 import numpy as np
 import torch
-from scipy import integrate, stats
+from scipy import integrate, linalg, stats
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from torch.distributions import MultivariateNormal
 
-from lvmteach.classroom.explorables import widgets
-from lvmteach.classroom.explorables.scenes.linear_gaussian import Geometry
-from lvmteach.classroom.figures import plots
+from lvmteach.classroom.explorables import explore
+from lvmteach.classroom.explorables.predict import predict
+from lvmteach.classroom.figures import diagram, plots
 from lvmteach.em import em
 from lvmteach.linear_gaussian import (
     LinearGaussian,
@@ -59,27 +60,39 @@ from lvmteach.runtime import seeded
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# ## A story about columns
+# ## A few causes behind many columns
 #
 # Thirteen measurements of a wine are not thirteen independent facts. Ripeness raises some and lowers others, and nobody measured ripeness. A latent
 # variable model says so: first draw what was not measured, then what was.
 #
 # $$z \sim \mathcal N(0, I_L), \qquad x \mid z \sim \mathcal N(\mu + W z, \Psi)$$
-#
+
+# %%
+plots.show(
+    diagram.graph(
+        {
+            "$z_n$": diagram.latent(0, 1.3),
+            "$x_n$": diagram.observed(0, 0),
+            "$W$": diagram.given(1.3, 0.5),
+            "$\\mu, \\Psi$": diagram.given(1.3, -0.2),
+        },
+        ["$z_n$ -> $x_n$", "$W$ -> $x_n$", "$\\mu, \\Psi$ -> $x_n$"],
+        {"N": ["$z_n$", "$x_n$"]},
+    ),
+    alt="In a plate repeated N times a latent circle z with an arrow to the shaded circle x; W, mu and Psi point to x from outside.",
+)
+
+# %% [markdown]
 # Given $z$ the columns are independent: all that they have in common goes through $W$. In **factor analysis** every column has a noise variance of
-# its own, $\Psi = \mathrm{diag}(\psi_1, \dots, \psi_D)$. In **probabilistic PCA** all share one, $\Psi = \sigma^2 I$. That is the only difference, and you will see how far it reaches.
+# its own, $\Psi = \mathrm{diag}(\psi_1, \dots, \psi_D)$. In **probabilistic PCA** all share one, $\Psi = \sigma^2 I$. That is the only difference between the two.
+#
+# Here are two columns and one latent: a point on the line for each $z$, then noise around it, of unequal size in the two columns. **Before you look:** the noise is
+# spread along the first column, and the line rises. Which way will the cloud of $x$ lean, compared with the line?
 
 # %%
 params = LinearGaussian(torch.tensor([1.0, 0.5]), torch.tensor([[1.5], [1.0]]), torch.tensor([0.6, 0.1]))
 with seeded(1):
     z, x = sample(params, 400)
-print("z", tuple(z.shape), "x", tuple(x.shape))
-
-# %% [markdown]
-# Both steps of the story are in the picture: a point on the line for each $z$, then noise around it, of unequal size in the two columns. **Before you look:** the noise is
-# spread along the first column, and the line rises. Which way will the cloud of $x$ lean, compared with the line?
-
-# %%
 fig, ax = plots.figure(size=(7.5, 5))
 ax.scatter(*x.T, 12, plots.BLUE, alpha=0.5, linewidths=0, label="x")
 ax.plot(*(params.mu + torch.tensor([[-3.0], [3.0]]) @ params.W.T).T, color=plots.ORANGE, label="$\\mu + w z$")
@@ -88,6 +101,10 @@ plots.ellipse(ax, params.mu, covariance(params), color=plots.GREEN, label="margi
 ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", title="two standard deviations")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.show(fig, alt="A cloud along a rising line; its ellipse leans less than the line, towards the noisier column.")
+
+# %% tags=["check"]
+leaning = torch.linalg.eigh(covariance(params)).eigenvectors[:, -1].abs()
+assert leaning[1] / leaning[0] < params.W[1, 0] / params.W[0, 0]  # less steep than the line
 
 # %% [markdown]
 # ## The marginal
@@ -98,8 +115,7 @@ plots.show(fig, alt="A cloud along a rising line; its ellipse leans less than th
 #
 # One latent is few enough to do the integral by brute force. **Do the two sides agree?**
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 point = torch.tensor([2.0, 0.0])
 
 
@@ -130,61 +146,88 @@ assert abs(math.log(integral) - closed) < 1e-9  # quadrature's accuracy
 #
 # $$p(z \mid x) = \mathcal N\big(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1}\big)$$
 #
-# Notice what the covariance does *not* depend on. **What does that say about how much one $x$ teaches about its $z$?**
+# The covariance does not depend on $x$: every $x$ teaches equally much about its $z$, and how much is known before any data are seen. (In the deep models of notebook 08 this no longer holds.)
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 scaled = params.W / params.noise[:, None]  # Psi^-1 W
 M = torch.eye(1) + params.W.T @ scaled
 mean = torch.linalg.solve(M, scaled.T @ (point - params.mu))
 
 # oracle: (z, x) is jointly Gaussian; condition on its second block
-cov = covariance(params)
-gain = params.W.T @ torch.linalg.inv(cov)
+gain = params.W.T @ torch.linalg.inv(covariance(params))
 print(f"mean {mean.item():.4f}, by conditioning {(gain @ (point - params.mu)).item():.4f}")
 print(f"variance {1 / M.item():.4f}, by conditioning {(1 - gain @ params.W).item():.4f}")
+
+# %% tags=["check"]
 assert torch.allclose(mean, gain @ (point - params.mu), rtol=1e-12)  # rounding
 assert torch.allclose(1 / M, 1 - gain @ params.W, rtol=1e-12)
 assert torch.allclose(posterior(point[None], params).mean[0], mean, rtol=1e-12)
 
 # %% [markdown]
-# Every $x$ teaches equally much: the posterior variance is known before any data are seen. (In the deep models of notebook 08 this will no longer hold.)
-#
-# Here is the geometry on real data, two measurements of 178 wines, standardised, and a model that has not been fitted yet. Each point is tied to $\mu + w\, \mathbb E[z \mid x]$. **Why do the ties not meet the line at a right
-# angle, as they would in PCA?** And why do the feet crowd towards the middle?
+# See it on real data: alcohol and proline of 178 wines, standardised. Each wine is tied to its foot, the point $\mu + w\, \mathbb E[z \mid x]$ on the line. The line is the same in all three pictures; only the noise differs. **In which picture are
+# the ties orthogonal to the line? And where do the feet crowd towards the middle?**
 
 # %%
 wine = load_wine()
 x = torch.tensor(stats.zscore(wine.data))
-names = ("alcohol", "proline")
-pair = x[:, [wine.feature_names.index(name) for name in names]]
-widgets.key_frame(
-    Geometry(pair, names),
-    alt="Wines as points, tied to their posterior means on a line that is not yet well placed.",
-    angle=20.0,
-    loading=1.0,
-    noise=0.5,
-    ratio=0.5,
+pair = x[:, [wine.feature_names.index(name) for name in ("alcohol", "proline")]]
+w = torch.tensor([[0.8], [0.8]])
+noises = {"nearly none (PCA)": [1e-6, 1e-6], "equal (PPCA)": [0.5, 0.5], "unequal (factor analysis)": [1.0, 0.1]}
+fig, axes = plots.figure(1, 3, size=(14, 4.9), sharey=True)
+for ax, (name, psi) in zip(axes, noises.items(), strict=True):
+    feet = posterior(pair, LinearGaussian(torch.zeros(2), w, torch.tensor(psi))).mean @ w.T
+    ax.plot(*torch.stack([pair, feet]).permute(2, 0, 1), color=plots.GREY, lw=0.7)
+    ax.plot([-2.8, 2.8], [-2.8, 2.8], color=plots.ORANGE)
+    ax.scatter(*pair.T, 14, plots.BLUE, zorder=3)
+    ax.scatter(*feet.T, 10, plots.RED, marker="s", zorder=3)
+    ax.set(title=name, xlabel="alcohol", aspect="equal", xlim=(-2.8, 2.8), ylim=(-2.8, 3.1))
+axes[0].set_ylabel("proline")
+plots.show(
+    fig,
+    alt="Wines tied to feet on a diagonal line: orthogonally without noise, pulled to the middle with equal noise, aslant with unequal noise.",
 )
 
 # %% [markdown]
-# Noise is cheap along a noisy column, so ties lean towards it: distance is measured in units of $\sqrt{\psi_d}$ along column $d$. And the prior pulls: $z$ is shrunk towards zero by the factor that
-# separates $M^{-1}$ from $(W^\top \Psi^{-1} W)^{-1}$.
-#
+# Only in the first: without noise the feet are the orthogonal projections of PCA. With equal noise they are these projections, pulled towards the middle: the prior shrinks $z$ by the factor between $M^{-1}$ and $(W^\top \Psi^{-1} W)^{-1}$, so the ties
+# lean inwards. With unequal noise the feet also slide: distance is measured in units of $\sqrt{\psi_d}$ along column $d$, so a step along the noisy column is cheap.
+
+# %% tags=["check"]
+for psi, orthogonal in zip(noises.values(), (True, True, False), strict=True):
+    params2 = LinearGaussian(torch.zeros(2), w, torch.tensor(psi))
+    feet = posterior(pair, params2).mean @ w.T
+    M = 1 + (w[:, 0] ** 2 / params2.noise).sum()
+    least_squares = (pair / params2.noise) @ w / (M - 1) @ w.T  # the same without the prior
+    assert torch.allclose(feet, least_squares * (M - 1) / M)
+    assert (((pair - least_squares) @ w).abs().max() < 1e-9) == orthogonal
+
+# %% [markdown]
 # ## EM
 #
-# If $z$ were known, $W$ would be a linear regression. It is not, but its posterior is, under the parameters we have now. EM alternates the two.
+# If $z$ were known, $W$ would be a linear regression. It is not known, but its posterior is, under the parameters we have now. EM maximises the expected log joint density under that posterior,
 #
-# **E step.** For the regression of $x$ on $z$ we need two moments of each posterior:
+# $$Q(\theta) = \sum_n \mathbb E\big[\log p_\theta(x_n, z_n)\big]
+# = -\tfrac12 \sum_n \sum_d \Big[ \log 2\pi \psi_d + \tfrac{1}{\psi_d} \Big( (x_{nd} - \mu_d)^2 - 2 (x_{nd} - \mu_d)\, w_d^\top \mathbb E[z_n] + w_d^\top \mathbb E[z_n z_n^\top]\, w_d \Big) \Big] + \text{const}$$
+#
+# where $w_d$ is row $d$ of $W$ and the constant is $\mathbb E[\log p(z)]$, which holds no parameter.
+#
+# **E step.** $Q$ needs two moments of each posterior:
 #
 # $$\mathbb E[z_n] = M^{-1} W^\top \Psi^{-1} (x_n - \mu), \qquad \mathbb E[z_n z_n^\top] = M^{-1} + \mathbb E[z_n]\, \mathbb E[z_n]^\top$$
 #
-# **M step.** Maximise $\sum_n \mathbb E[\log p(x_n, z_n)]$. In $W$ this is least squares, in $\psi$ the variance of what is left:
+# **M step.** Set the derivatives of $Q$ to zero. $\partial Q / \partial w_d = 0$ is least squares, and $\partial Q / \partial \psi_d = 0$ the variance of what is left:
 #
 # $$W = \Big(\sum_n (x_n - \mu)\, \mathbb E[z_n]^\top\Big) \Big(\sum_n \mathbb E[z_n z_n^\top]\Big)^{-1}, \qquad
 # \psi_d = \frac 1N \sum_n (x_{nd} - \mu_d)^2 - (x_{nd} - \mu_d)\, w_d^\top \mathbb E[z_n]$$
 #
-# $\mu$ is the mean of the data, whatever the rest. **Where does $M^{-1}$ enter the M step, and what would happen without it?**
+# $\mu$ is the mean of the data. The log-likelihood never descends from one round to the next; notebook 03 proves it for every EM.
+#
+# Do it by hand first. Alcohol and proline, one factor, and an axis that is not well placed yet. *M step*: the axis and the noise move to where the feet ask for. *E step*: the feet move to the new axis. **Before each press: which of the two will move, and will the log-likelihood rise?**
+
+# %%
+by_hand = explore("geometry", angle=20.0, ratio=1.0, steps="")
+
+# %% [markdown]
+# Now the same two steps as code, for any number of columns.
 
 
 # %%
@@ -207,21 +250,23 @@ def m_step(x, expected):
 
 
 # %% [markdown]
-# The loop itself is the library's, the same for every model of this course. We start from random loadings on the thirteen standardised measurements.
+# The loop is the library's, the same for every model of this course. We start from random loadings on the thirteen standardised measurements. When you have a maximum, plot the *distance* to it on a log scale: a curve that merely
+# rises and flattens hides how it gets there.
 
 # %%
 with seeded(2):
     start = LinearGaussian(x.mean(0), 0.5 * torch.randn(13, 2), torch.ones(13))
-fit = em(x, start, e_step, m_step, max_steps=2000, tol=1e-10)
-print(f"{len(fit.log_lik) - 1} steps, log-likelihood {fit.log_lik[-1]:.4f} nats per datum, converged: {fit.converged}")
-
-# %%
+fit = em(x, start, e_step, m_step, max_steps=2000, tol=1e-12)
+library = fit_fa(x, 2, start=start, max_steps=5000, tol=1e-14)
+print(f"{len(fit.log_lik) - 1} steps, log-likelihood {fit.log_lik[-1]:.4f} nats per wine, converged: {fit.converged}")
 fig, ax = plots.figure()
-ax.plot(fit.log_lik[:31], "o-", ms=4, color=plots.BLUE)
-ax.set(xlabel="EM step", ylabel="log-likelihood, nats per wine", title="two factors, 13 columns, 178 wines")
-plots.show(fig, alt="The log-likelihood rises fast for five steps, then flattens; it never falls.")
+ax.semilogy((library.log_lik[-1] - fit.log_lik).clamp(min=1e-14), color=plots.BLUE)
+ax.set(xlabel="EM step", ylabel="below the maximum, nats", title="two factors, 13 columns, 178 wines")
+plots.show(fig, alt="The distance to the maximum falls fast for a few steps, then along a straight line on a log axis.")
 
 # %% [markdown]
+# After the first steps the distance falls by the same factor at each step: EM converges *linearly*, and the slope tells you how many steps a further digit costs.
+#
 # ## Is it right?
 #
 # EM comes with its own tests, and you should use them whenever you write one.
@@ -229,19 +274,30 @@ plots.show(fig, alt="The log-likelihood rises fast for five steps, then flattens
 # - It never descends. A fall beyond rounding is a wrong step.
 # - Where it stops, the gradient of the *true* log-likelihood is zero. Autograd computes that without knowing anything of E or M steps.
 
-# %%
-assert (fit.log_lik.diff() > -1e-9 * fit.log_lik[:-1].abs()).all()  # rounding
 
-free = [part.clone().requires_grad_() for part in fit.params]
-mu, W, psi = free
-MultivariateNormal(mu, W @ W.T + torch.diag(psi)).log_prob(x).mean().backward()
-largest = max(part.grad.abs().max() for part in free)
-print(f"largest gradient at the end {largest:.1e}")
-# Near its end a step of EM gains about (gradient)^2 / (2 curvature): 1e-10 nats leave a gradient of 1e-5 to 1e-4.
-assert largest < 1e-4
+# %%
+def largest_gradient(params):
+    """The largest entry of the gradient of the mean log-likelihood, the D x D way."""
+    mu, W, psi = (part.clone().requires_grad_() for part in params)
+    log_lik = MultivariateNormal(mu, W @ W.T + torch.diag(psi)).log_prob(x).mean()
+    return max(grad.abs().max().item() for grad in torch.autograd.grad(log_lik, (mu, W, psi)))
+
+
+print(
+    f"smallest change in a step {fit.log_lik.diff().min():.1e}, largest gradient at the end {largest_gradient(fit.params):.1e}"
+)
+assert (fit.log_lik.diff() > -1e-9 * fit.log_lik[:-1].abs()).all()  # rounding
+# Near its end a step of EM gains about (gradient)^2 / (2 curvature): 1e-12 nats leave a gradient near 1e-5.
+assert largest_gradient(fit.params) < 1e-4
 
 # %% [markdown]
-# The second test is the stronger one. Leave $M^{-1}$ out of $\mathbb E[z z^\top]$, and a run may still look fine. **Which test notices?**
+# Now a wrong E step. Leave $M^{-1}$ out, and use $\mathbb E[z]\, \mathbb E[z]^\top$ for $\mathbb E[z z^\top]$: as if each $z_n$ were known exactly.
+
+# %%
+guess = predict(
+    "The M step regresses x on z as if z were known. What becomes of the noise?",
+    ["little changes, since N is large", "one noise variance falls to zero", "all noise variances grow"],
+)
 
 
 # %%
@@ -251,29 +307,46 @@ def forgets_the_variance(x, params):
 
 
 with warnings.catch_warnings(record=True) as caught:
-    wrong = em(x, start, forgets_the_variance, m_step, max_steps=60, tol=0)
+    short = em(x, start, forgets_the_variance, m_step, max_steps=5, tol=0)
 print("em warns:", caught[0].message)
-free = [part.clone().requires_grad_() for part in wrong.params]
-MultivariateNormal(free[0], free[1] @ free[1].T + torch.diag(free[2])).log_prob(x).mean().backward()
-print(f"gradient without the posterior variance {max(part.grad.abs().max() for part in free):.3f}")
-assert max(part.grad.abs().max() for part in free) > 0.01
-
-# %% [markdown]
-# Both, in this case: `em` has warned that the log-likelihood fell, and the gradient is far from zero.
-#
-# Look again at the steps: every sum over data is a sum of $(x_n - \mu)(x_n - \mu)^\top$, pushed through matrices. So the covariance $S$ is all that EM ever needs. The library computes it in one pass, and after that a
-# step costs the same for a thousand rows and for a million. It takes the same steps as ours.
+print(
+    f"after 5 steps: smallest noise {short.params.noise.min():.4f}, largest gradient {largest_gradient(short.params):.1f}"
+)
+wrong = start
+for step in range(1, 21):  # by hand: without noise there is no log-likelihood for em to compute
+    cov = torch.linalg.inv(torch.eye(2) + wrong.W.T @ (wrong.W / wrong.noise[:, None]))
+    z = (x - wrong.mu) @ (wrong.W / wrong.noise[:, None]) @ cov
+    wrong = m_step(x, (z, z.T @ z))
+    if step in (1, 5, 10, 20):
+        print(
+            f"step {step:2}: smallest noise {wrong.noise.min():8.1e}, |W| {wrong.W.norm():.2f} (right {fit.params.W.norm():.2f})"
+        )
 
 # %%
-library = fit_fa(x, 2, start=start, max_steps=2000, tol=1e-10)
+guess.discuss(
+    {
+        "little changes, since N is large": "The missing term is N times M^-1: it grows with N as fast as the rest.",
+        "one noise variance falls to zero": "A regression on z, which itself was computed from x, explains too much. The smallest noise falls to "
+        "1e-16 within ten steps, and below zero by rounding; W becomes twice as long as it should be.",
+        "all noise variances grow": "It is the other way round: nothing reminds the regression that z is uncertain, so it explains too much.",
+    },
+    right="one noise variance falls to zero",
+)
+
+# %% tags=["check"]
+assert largest_gradient(short.params) > 0.01
+assert wrong.noise.min() < 1e-14
+assert 2 < wrong.W.norm() / fit.params.W.norm() < 2.3
 n = min(len(library.log_lik), len(fit.log_lik))
-print(f"largest difference between the traces {(library.log_lik[:n] - fit.log_lik[:n]).abs().max():.1e}")
-assert torch.allclose(library.log_lik[:n], fit.log_lik[:n], rtol=1e-11)  # rounding
+assert torch.allclose(library.log_lik[:n], fit.log_lik[:n], rtol=1e-11)  # the library takes the same steps
 
 # %% [markdown]
+# Both tests notice. Look again at the steps: every sum over data is a sum of $(x_n - \mu)(x_n - \mu)^\top$, pushed through matrices. So the covariance $S$ is all that EM needs. The library computes it in one pass, and then a
+# step costs the same for a thousand rows and for a million.
+#
 # ## What the factors say, and what they cannot
 #
-# The loadings say how each measurement answers to the factors; the posterior means place each wine among them. The three cultivars were never shown to the model.
+# The loadings say how each measurement answers to the factors; the posterior means place each wine among them. The three cultivars were not shown to the model.
 
 
 # %%
@@ -290,8 +363,10 @@ def biplot(ax, params, title):
     ax.set(xlim=(-3.9, 3.1), ylim=(-3.5, 3.5))
 
 
-# %% [markdown]
-# Now turn the axes of the latent space by 40 degrees, $W \to W R$. **What changes: the loadings, the posterior means, the log-likelihood?**
+guess = predict(
+    "Turn the latent axes by 40 degrees, W -> W R. What changes?",
+    ["the log-likelihood of each wine", "the posterior means of z", "both", "neither"],
+)
 
 # %%
 turn = math.radians(40)
@@ -304,17 +379,32 @@ axes[1].legend(loc="lower right", fontsize=11)
 plots.show(
     fig, alt="Wines by their two factors fall into three groups, which no one told; right, all is turned by 40 degrees."
 )
+guess.discuss(
+    {
+        "the log-likelihood of each wine": "The marginal covariance holds W only in W W', and W R R' W' is the same.",
+        "the posterior means of z": "They turn along, by R'. Nothing that can be observed changes: not the log-likelihood, and not the reconstruction.",
+        "both": "Half of it: the posterior means turn. The log-likelihood holds W only in W W', which stays.",
+        "neither": "The groups look alike, but look at the axes: every wine has other coordinates.",
+    },
+    right="the posterior means of z",
+)
 
-# %%
+# %% tags=["check"]
 difference = (log_likelihood(x, turned) - log_likelihood(x, fit.params)).abs().max()
-print(f"largest change of any wine's log-likelihood {difference:.1e}")
 assert difference < 1e-10  # rounding
 assert torch.allclose(posterior(x, turned).mean, posterior(x, fit.params).mean @ R, atol=1e-10)
 
 # %% [markdown]
-# Nothing that can be observed changes: $W R R^\top W^\top = W W^\top$, and the prior is round. The *space* of the factors is identified, its axes are not. Whoever names a single
-# axis "ripeness" has chosen it. (Rotations that make loadings sparse, such as varimax, are such choices, made with open eyes.)
-#
+# $W R R^\top W^\top = W W^\top$, and the prior is round. The *space* of the factors is identified, its axes are not. Whoever names a single axis "ripeness" has chosen it. Two fits are compared by $W W^\top$, or after turning one onto the other:
+# the best rotation, $R = U V^\top$ with $U \Lambda V^\top$ the singular value decomposition of $W_1^\top W_2$, is the *orthogonal Procrustes* solution. (Rotations that make loadings sparse, such as varimax, are a choice made openly.)
+
+# %% tags=["check"]
+R_found, _ = linalg.orthogonal_procrustes(fit.params.W.numpy(), turned.W.numpy())  # oracle: scipy
+U, _, V = torch.linalg.svd(fit.params.W.T @ turned.W)
+assert np.allclose(R_found, (U @ V).numpy())
+assert np.allclose(R_found, R.numpy(), atol=1e-10)
+
+# %% [markdown]
 # ## PPCA: the maximum in closed form
 #
 # With one noise variance for all columns no iteration is needed (Tipping and Bishop 1999). With $\lambda_1 \ge \dots \ge \lambda_D$ and $U$ the eigenvalues and eigenvectors of $S$,
@@ -330,48 +420,26 @@ L = 2
 values = np.linalg.eigvalsh(np.cov(x.T.numpy(), bias=True))[::-1]  # oracle: numpy, and the two formulas above
 sigma2 = values[L:].mean()
 best = -0.5 * (13 * np.log(2 * np.pi) + np.log(values[:L]).sum() + (13 - L) * np.log(sigma2) + 13)
-
 closed = ppca_closed_form(x, L)
-assert abs(closed.noise - sigma2) < 1e-12 * sigma2  # rounding
-assert abs(log_likelihood(x, closed).mean() - best) < 1e-12 * abs(best)
 with seeded(3):
     fits = [fit_ppca(x, L, tol=1e-12, max_steps=5000) for _ in range(6)]
-for fit in fits:
-    assert abs(fit.log_lik[-1] - best) < 1e-8 * abs(best)  # EM stops when a step gains 1e-12
-    assert torch.allclose(fit.params.W @ fit.params.W.T, closed.W @ closed.W.T, atol=1e-5)
-print(f"best {best:.6f}; six runs of EM: {', '.join(f'{fit.log_lik[-1]:.6f}' for fit in fits)}")
-
-# %%
 fig, ax = plots.figure()
-for fit in fits:
-    ax.semilogy((best - fit.log_lik).clamp(min=1e-14), lw=1.5)
-ax.set(xlabel="EM step", ylabel="distance to the maximum, nats", ylim=(1e-13, 20), title="six random starts")
+for one in fits:
+    ax.semilogy((best - one.log_lik).clamp(min=1e-14), lw=1.5)
+ax.set(xlabel="EM step", ylabel="below the maximum, nats", ylim=(1e-13, 20), title="six random starts")
 plots.show(fig, alt="Six curves fall steadily to rounding level: all reach the same maximum.")
 
+# %% tags=["check"]
+assert abs(closed.noise - sigma2) < 1e-12 * sigma2  # rounding
+assert abs(log_likelihood(x, closed).mean() - best) < 1e-12 * abs(best)
+for one in fits:
+    assert abs(one.log_lik[-1] - best) < 1e-8 * abs(best)  # EM stops when a step gains 1e-12
+    assert torch.allclose(one.params.W @ one.params.W.T, closed.W @ closed.W.T, atol=1e-5)
+
 # %% [markdown]
-# Six times the same maximum. PPCA's likelihood has saddles, where some axis is a wrong eigenvector, but no worse local maximum (Tipping and Bishop 1999, appendix A), so a random start gets there. You will meet a saddle in the
+# Six times the same maximum. PPCA's likelihood has saddles, where some axis is a wrong eigenvector, but no worse local maximum (Tipping and Bishop 1999, appendix A), so from a random start EM gets there. You will meet a saddle in the
 # lecture demo. Factor analysis has no closed form and no such promise.
 #
-# ## What becomes of it without noise
-#
-# Let $\sigma^2 \to 0$ in the closed form's posterior mean:
-#
-# $$M^{-1} W^\top \Psi^{-1} (x - \mu) = (\sigma^2 I + W^\top W)^{-1} W^\top (x - \mu) \;\longrightarrow\; (W^\top W)^{-1} W^\top (x - \mu)$$
-#
-# That is the orthogonal projection on the span of $W$: ordinary PCA. **How fast does the difference vanish?**
-
-# %%
-projected = PCA(L).fit(x.numpy())
-projected = torch.from_numpy(projected.inverse_transform(projected.transform(x.numpy())))  # oracle: scikit-learn
-gaps = []
-for sigma2 in (1.0, 0.1, 0.01, 0.001):
-    shrinking = closed._replace(noise=torch.tensor(sigma2))
-    reconstruction = closed.mu + posterior(x, shrinking).mean @ closed.W.T
-    gaps.append((reconstruction - projected).abs().max().item())
-    print(f"sigma^2 = {sigma2:5}: largest distance to PCA's projection {gaps[-1]:.5f}")
-assert 9 < gaps[-2] / gaps[-1] < 11  # in proportion to sigma^2
-
-# %% [markdown]
 # ## Rotations and scales
 #
 # The two models ask for different invariances, and each gets its own.
@@ -399,66 +467,46 @@ assert change["PPCA", "rotated"] < 1e-10 < 1e-2 < change["PPCA", "rescaled"]
 assert change["factor analysis", "rescaled"] < 1e-10 < 1e-2 < change["factor analysis", "rotated"]
 
 # %% [markdown]
-# So PPCA depends on your units. On the wines as they come, one column is measured in hundreds and the rest in ones. **What will the first principal axis be?**
+# So PPCA depends on your units. In the wines as they come, proline has a standard deviation of 314, and the next largest, magnesium, of 14. **What will the first principal axis be?**
 
 # %%
 raw = torch.tensor(wine.data)
 axis = ppca_closed_form(raw, 1).W[:, 0].square()
-top = axis.argmax()
-print(f"{axis[top] / axis.sum():.3%} of the first axis is {wine.feature_names[top]}")
-assert axis[top] / axis.sum() > 0.99
+for i in raw.std(0, correction=0).argsort(descending=True)[:3]:
+    print(
+        f"{wine.feature_names[i]:18} standard deviation {raw[:, i].std(correction=0):6.1f}, share of the first axis {axis[i] / axis.sum():.4%}"
+    )
+assert axis.max() / axis.sum() > 0.99
 
 # %% [markdown]
-# Standardise before PPCA unless the columns share a unit, as pixels do. Factor analysis does not mind.
+# Standardise before PPCA unless the columns share a unit, as pixels do. Factor analysis does not depend on it.
 #
-# ## Peers
-#
-# scikit-learn has both models. If all of us maximise the same function we must meet in the same number. `PCA.score` puts $S \cdot N/(N-1)$ for the
-# covariance; with $W$ and $\sigma^2$ scaled alike, ours is that density too.
-
-# %%
-N = len(x)
-peer = PCA(L).fit(x.numpy()).score(x.numpy())
-ours = closed._replace(W=closed.W * math.sqrt(N / (N - 1)), noise=closed.noise * N / (N - 1))
-print(f"PPCA {log_likelihood(x, ours).mean():.10f}, scikit-learn {peer:.10f}")
-assert abs(log_likelihood(x, ours).mean() - peer) < 1e-12 * abs(peer)  # rounding
-
-peer = FactorAnalysis(L, svd_method="lapack", tol=1e-9, max_iter=20_000).fit(x.numpy()).score(x.numpy())
-library = fit_fa(x, L, tol=1e-12, max_steps=20_000)
-print(f"factor analysis {library.log_lik[-1]:.10f}, scikit-learn {peer:.10f}")
-assert abs(library.log_lik[-1] - peer) < 1e-6 * abs(peer)  # both stop a little below the maximum
-
-# %% [markdown]
 # ## How many factors?
 #
-# More factors always fit the training data better. So ask the data that were not trained on: ten times, fit on nine tenths of the wines and score the other tenth. **At which $L$ will the
-# held-out curve stop rising? Which model do you expect on top?**
+# More factors always fit the training data better. So ask the data that were not trained on: ten times, fit on nine tenths of the wines and score the other tenth. *Everything* that is learnt from data happens inside the fold, also the mean and the
+# standard deviation that standardise. (A score is a density, so the scaled density is divided by the product of the standard deviations: else folds would be scored in different units.)
 
 # %%
+N = len(raw)
 with seeded(5):
     folds = torch.randperm(N).chunk(10)
 
 
 def scores(fit):
-    """Log-likelihood of every wine, (2, N): of the fit that saw it last, and of the fit that never did."""
-    train, held = torch.empty(N), torch.empty(N)
+    """Log-likelihood of every wine, (2, N), in one unit: of the fit that saw it last, and of the fit that never did."""
+    train, held, unit = torch.empty(N), torch.empty(N), raw.std(0).log().sum()
     for fold in folds:
         rest = torch.ones(N, dtype=torch.bool).index_fill(0, fold, False)
-        params = fit(x[rest])
-        train[rest] = log_likelihood(x[rest], params)
-        held[fold] = log_likelihood(x[fold], params)
+        centre, scale = raw[rest].mean(0), raw[rest].std(0)
+        params = fit((raw[rest] - centre) / scale)
+        for rows, into in ((rest, train), (fold, held)):
+            into[rows] = log_likelihood((raw[rows] - centre) / scale, params) - scale.log().sum() + unit
     return torch.stack([train, held])
 
 
-# %%
 sizes = list(range(1, 9))
 fa = torch.stack([scores(lambda x, L=L: fit_fa(x, L, tol=1e-5).params) for L in sizes])  # (L, 2, N)
 ppca = torch.stack([scores(lambda x, L=L: ppca_closed_form(x, L)) for L in sizes])
-gain = fa[4:, 1] - fa[3, 1]  # of more than 4 factors over 4, wine by wine
-for L, more in zip(sizes[4:], gain, strict=True):
-    print(f"{L} factors instead of 4: {more.mean():+.3f} ± {more.std() / math.sqrt(N):.3f} nats per held-out wine")
-assert (gain.mean(1).abs() <= 3 * gain.std(1) / math.sqrt(N)).all()  # within three standard errors of no gain
-assert (fa[:, 1].mean(1) > ppca[:, 1].mean(1))[:6].all()
 
 # %%
 fig, ax = plots.figure()
@@ -468,9 +516,16 @@ for name, curve, colour, marker in (("factor analysis", fa, plots.BLUE, "o"), ("
 ax.set(xlabel="latents L", ylabel="log-likelihood, nats per wine", title="ten folds")
 ax.legend()
 plots.show(fig, alt="Training curves rise throughout; held-out ones flatten, at 4 factors and at 7 latents of PPCA.")
+gain = fa[4:, 1] - fa[3, 1]  # of more than 4 factors over 4, wine by wine
+for L, more in zip(sizes[4:], gain, strict=True):
+    print(f"{L} factors instead of 4: {more.mean():+.3f} ± {more.std() / math.sqrt(N):.3f} nats per held-out wine")
+
+# %% tags=["check"]
+assert (gain.mean(1).abs() <= 3 * gain.std(1) / math.sqrt(N)).all()  # within three standard errors of no gain
+assert (fa[:, 1].mean(1) > ppca[:, 1].mean(1))[:6].all()
 
 # %% [markdown]
-# Held-out likelihood stops rising where the training curve still climbs: at about four factors, and later for PPCA, which spends latents on what unequal noise would explain. The differences are taken
+# Held-out likelihood stops rising where the training curve still climbs: at about four factors, and at seven latents for PPCA. The differences are taken
 # wine by wine, so their error bars are small; still, beyond four they cannot be told from zero. Do not read an exact optimum into the picture.
 #
 # ## Missing entries
@@ -491,8 +546,10 @@ assert intact == 0
 #
 # $$x_o \sim \mathcal N(\mu_o,\; W_o W_o^\top + \Psi_o), \qquad M_n = I + W_o^\top \Psi_o^{-1} W_o \text{ for each row}$$
 #
-# The E step uses each row's own $M_n$; the M step regresses each pixel on the digits where it was seen. EM then climbs the likelihood of what was observed, and nothing is ever filled in on the way. (This is right if the holes
-# do not depend on the values that they hide.) We take PPCA, which does not mind pixels that are always blank.
+# The E step uses each row's own $M_n$; the M step regresses each pixel on the digits where it was seen. EM then climbs the likelihood of what was observed, and nothing is ever filled in on the way. We take PPCA, which does not mind pixels that are always blank.
+#
+# **When is this right?** If the entries are *missing at random* (MAR): given what was observed, the chance of a hole does not depend on the values that it hides. Then the likelihood of the observed entries is all that matters (Rubin 1976). Here the holes are
+# drawn without looking at the digits, which is more than MAR asks. If dark pixels are lost more often than light ones, it is *missing not at random* (MNAR), and the same fill-in is wrong in a known direction (Further, and exercise 02.9).
 
 # %%
 with seeded(7):
@@ -535,10 +592,71 @@ plots.show(
 
 # %% [markdown]
 # The parameters learnt from digits full of holes do nearly as well as those learnt from the intact ones.
+
+# %% [markdown]
+# ## Further: holes that hide dark pixels
 #
-# ## Outliers
+# The same share of pixels is lost, but now ink hides itself: a pixel above 8 is lost with probability 0.7, any other with a smaller one, so that the total share is equal. **Will the imputed pixels be too dark or too light?**
+
+# %%
+dark = digits > 8
+light_rate = (0.3 - 0.7 * dark.double().mean()) / (1 - dark.double().mean())
+with seeded(6):
+    hidden = torch.rand(digits.shape) < torch.where(dark, 0.7, light_rate)
+fits = {}
+for name, lost in (("at random", gone), ("dark ones rather", hidden)):
+    holes = digits.masked_fill(lost, math.nan)
+    with seeded(7):
+        fits[name] = fit_ppca(holes, 15, missing=True, tol=1e-3)
+    off = (impute(holes, fits[name].params) - digits)[lost]
+    print(
+        f"lost {name:16} share {lost.double().mean():.3f}: imputed minus true {off.mean():+.2f} ± {off.std() / math.sqrt(len(off)):.2f}, root mean square {off.square().mean().sqrt():.2f}"
+    )
+    biased = off.mean().abs() > 0.5
+    assert biased == (name != "at random")
+
+# %% [markdown]
+# Too light, by more than a pixel's shade: the model has seen mostly light pixels, and nothing in the observed data can tell it so. MAR cannot be tested from the observed entries alone; it is an assumption about how the data were collected.
 #
-# A density can be surprised. Train on 1200 digits, and look at $\log p(x)$ of others, upright and mirrored. We keep the pixels that carry ink, for factor analysis needs columns that vary.
+# ## Further: peers
+#
+# scikit-learn has both models. If all maximise the same function they must meet in the same number. `PCA.score` puts $S \cdot N/(N-1)$ for the
+# covariance; with $W$ and $\sigma^2$ scaled alike, ours is that density too.
+
+# %%
+peer = PCA(2).fit(x.numpy()).score(x.numpy())
+ours = closed._replace(W=closed.W * math.sqrt(N / (N - 1)), noise=closed.noise * N / (N - 1))
+print(f"PPCA {log_likelihood(x, ours).mean():.10f}, scikit-learn {peer:.10f}")
+assert abs(log_likelihood(x, ours).mean() - peer) < 1e-12 * abs(peer)  # rounding
+
+peer = FactorAnalysis(2, svd_method="lapack", tol=1e-9, max_iter=20_000).fit(x.numpy()).score(x.numpy())
+print(f"factor analysis {library.log_lik[-1]:.10f}, scikit-learn {peer:.10f}")
+assert abs(library.log_lik[-1] - peer) < 1e-6 * abs(peer)  # both stop a little below the maximum
+
+# %% [markdown]
+# ## Further: without noise
+#
+# Let $\sigma^2 \to 0$ in the closed form's posterior mean:
+#
+# $$M^{-1} W^\top \Psi^{-1} (x - \mu) = (\sigma^2 I + W^\top W)^{-1} W^\top (x - \mu) \;\longrightarrow\; (W^\top W)^{-1} W^\top (x - \mu)$$
+#
+# That is the orthogonal projection on the span of $W$: ordinary PCA. **How fast does the difference vanish?**
+
+# %%
+projected = PCA(2).fit(x.numpy())
+projected = torch.from_numpy(projected.inverse_transform(projected.transform(x.numpy())))  # oracle: scikit-learn
+gaps = []
+for sigma2 in (1.0, 0.1, 0.01, 0.001):
+    shrinking = closed._replace(noise=torch.tensor(sigma2))
+    reconstruction = closed.mu + posterior(x, shrinking).mean @ closed.W.T
+    gaps.append((reconstruction - projected).abs().max().item())
+    print(f"sigma^2 = {sigma2:5}: largest distance to PCA's projection {gaps[-1]:.5f}")
+assert 9 < gaps[-2] / gaps[-1] < 11  # in proportion to sigma^2
+
+# %% [markdown]
+# ## Further: outliers
+#
+# An image that a density finds improbable is an outlier. Train on 1200 digits, and look at $\log p(x)$ of others, upright and mirrored. We keep the pixels that carry ink, for factor analysis needs columns that vary.
 
 # %%
 inked = digits.std(0) > 1
@@ -585,7 +703,7 @@ plots.image_grid(ax, test[usual.argsort()[:16]] / 16, (8, 8), cols=16)
 plots.show(fig, alt="Sixteen digits in unusual handwriting, among them ones with feet and sevens with bars.")
 
 # %% [markdown]
-# ## What is refused
+# ## Further: what is refused
 #
 # Some data have no maximum to find. The library says so before it computes. **Why would a constant column make the likelihood of factor analysis infinite?**
 
@@ -614,21 +732,15 @@ for bad, L in ((digits, 5), (x[:3], 2), (x, 13), (holes, 5)):
 # </details>
 
 # %%
-wine, names = load_wine(), ("alcohol", "proline")
-pair = torch.tensor(stats.zscore(wine.data))[:, [wine.feature_names.index(name) for name in names]]
-geometry = Geometry(pair, names)
-moved = {"angle": 45.0, "loading": 1.0, "noise": 0.5, "ratio": 4.0}
-geometry.update(**moved)
-geometry.run()
-widgets.key_frame(geometry, alt="After ten EM steps the ellipse fits the cloud, on an axis steeper than it.", **moved)
-
-# %%
-Geometry(pair, names).live()
+geometry = explore("geometry")
 
 # %% [markdown]
-# Moves 2 and 3, in numbers. At a saddle EM reports convergence and the gradient is zero, so neither of our two tests proves a *maximum*: start several times.
+# ## Further: the moves of the demo in numbers
+#
+# Moves 2 and 3. At a saddle EM reports convergence and the gradient is zero, so neither of our two tests proves a *maximum*: start several times.
 
 # %%
+pair = x[:, [wine.feature_names.index(name) for name in ("alcohol", "proline")]]
 S = torch.from_numpy(np.cov(pair.T.numpy(), bias=True))
 best = -math.log(2 * math.pi) - 0.5 * torch.logdet(S) - 1  # the best Gaussian of all, Sigma = S
 axis = torch.tensor([[1.0], [-1.0]]) / math.sqrt(2)
@@ -639,7 +751,8 @@ steep, flat = (
 )
 for name, fit in (("saddle", stuck), ("ratio 4", steep), ("ratio 1/4", flat)):
     print(f"{name:9} {fit.log_lik[-1] - best:+.6f} nats from the best; loadings {fit.params.W[:, 0].numpy().round(3)}")
-assert stuck.converged and stuck.log_lik[-1] < best - 0.2  # noqa: PT018
+assert stuck.converged
+assert stuck.log_lik[-1] < best - 0.2
 free = [part.clone().requires_grad_() for part in stuck.params]
 log_likelihood(pair, LinearGaussian(*free)).mean().backward()
 assert max(part.grad.abs().max() for part in free) < 1e-4  # nats per datum, as at a maximum
@@ -654,7 +767,7 @@ assert (steep.params.W.abs() - flat.params.W.abs()).abs().max() > 0.1
 # 2. EM alternates a posterior and a regression. It never descends, and where it stops autograd finds no gradient: two tests for any EM you write.
 # 3. PPCA has a closed form, and becomes PCA without noise. It follows rotations of the data, factor analysis follows changes of units. The latent axes of both are arbitrary.
 # 4. The same likelihood chooses $L$ on held-out data, is exact with missing entries, and is surprised by outliers.
-# 5. Gaussians have light tails and one hump. Digits have neither.
+# 5. All of this is right for entries missing at random. Gaussians have light tails and one hump; digits have neither.
 #
 # **Read.** Tipping and Bishop, *Probabilistic principal component analysis* (1999). Bishop, *Pattern Recognition and Machine Learning*, chapter 12 (2006). Rubin and Thayer, *EM algorithms for ML factor analysis* (1982).
 #

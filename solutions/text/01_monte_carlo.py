@@ -15,7 +15,7 @@
 # - handle weights as logarithms: average them, count the effective ones, normalise them;
 # - derive the best proposal for $p(x)$, and say which proposals break and how badly.
 #
-# **Time** 100 minutes; the cells run in about 5 seconds on a laptop. **Prerequisites** notebook 01; Gaussian integrals.
+# **Time** 140 minutes; the cells run in about 5 seconds on a laptop. **Prerequisites** notebook 01; Gaussian integrals.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
@@ -35,7 +35,7 @@ import math
 import numpy as np
 import torch
 from scipy import integrate, special, stats
-from torch.distributions import Binomial, Normal
+from torch.distributions import Normal
 
 from lvmteach.classroom.exercises import monte_carlo as check
 from lvmteach.classroom.figures import plots
@@ -93,52 +93,55 @@ print(f"{held:.1%} of 2000 intervals hold the truth")
 assert 0.93 < held < 0.97  # 0.95 ± 4 standard errors of a share of 2000
 
 # %% [markdown]
-# ## Exercise 01.2: one more digit
+# ## Exercise 01.2: the best shift
 #
-# *5 minutes, difficulty 1 of 3, from notebook 01 "How wrong?"*
+# *20 minutes, difficulty 2 of 3, from notebook 01 "Draw elsewhere, and pay with weights"*
 #
-# Predict, then run. 1000 draws gave you a standard error of 0.01. How many draws make it 0.001?
+# You want $P(Z > c)$ for $Z \sim \mathcal N(0, 1)$ and draw from $q = \mathcal N(a, 1)$. The notebook put $a$ at the edge, $a = c$. Which $a$ makes the variance of one draw smallest?
 #
-# - **a** about 3 200
-# - **b** 2 000
-# - **c** 10 000
-# - **d** 100 000
-#
-# Write the letter in quotes, in place of the dots.
+# - `c`, a tensor of any shape, of either sign. Result: the best $a$ for each, of the same shape, right to six digits.
 #
 # <details><summary>Hint 1</summary>
 #
-# Write the standard error as a function of $K$.
+# $I$ does not depend on $a$, so minimise $\mathbb E_q[(wf)^2] = e^{a^2} P(Z > c + a)$, or its logarithm. The derivative of $P(Z > x)$ is $-\phi(x)$.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Set the ratio of two such expressions to 10, and solve for the ratio of the two $K$.
+# The condition has the form $a = h(c + a) / 2$ with $h(x) = \phi(x) / P(Z > x)$. The slope of $h$ lies between 0 and 1: what happens if you put $a$ into the right side, again and again?
+# `torch.special.log_ndtr(-x)` is $\log P(Z > x)$, also far out.
 # </details>
 
-# %%
-answer = ...
-### BEGIN SOLUTION
-# The error is sqrt(V[f] / K): a tenth of the error is a hundred times the draws.
-answer = "d"
-### END SOLUTION
 
 # %%
-check.one_more_digit(answer)
+def best_shift(c):
+    """The a that minimises the variance of one draw of N(a, 1) for P(Z > c), of the shape of c."""
+    ### BEGIN SOLUTION
+    # d/da [a^2 + log P(Z > c + a)] = 2a - h(c + a) = 0.
+    a = torch.zeros_like(c)
+    for _ in range(100):
+        x = c + a
+        hazard = (Normal(0.0, 1.0).log_prob(x) - torch.special.log_ndtr(-x)).exp()
+        a = hazard / 2  # the map's slope is below 1/2: each round more than halves the distance
+    return a
+    ### END SOLUTION
+
+
+# %%
+best_shift = check.best_shift(best_shift)
 
 # %% [markdown]
-# Now measure it: the share of draws beyond 1.21, whose truth is `stats.norm.sf(1.21)`. A run is known by its number of
-# hits, so runs of any length cost the same.
+# How much is there to gain over $a = c$?
 
 # %%
-share = torch.tensor(stats.norm.sf(1.21))
-for K in (1000, 3200, 2000, 10_000, 100_000):
-    with seeded(32):
-        runs = Binomial(K, share).sample((2000,)) / K
-    rms = (runs - share).square().mean().sqrt()
-    print(f"K = {K:7}: error {rms:.5f}")
-assert abs(rms / 0.001 - 1) < 5 / math.sqrt(2 * 2000) + 0.003  # chance; the last: sqrt(s(1 - s)) = 0.317, not 0.316
+c = torch.tensor([0.0, 1.0, 2.0, 4.0, 6.0])
+for one, a in zip(c.tolist(), best_shift(c).tolist(), strict=True):
+    at_edge, at_best = (math.exp(s**2) * stats.norm.sf(one + s) - stats.norm.sf(one) ** 2 for s in (one, a))
+    print(f"c = {one}: best shift {a:.4f}, variance {at_best / at_edge:.3f} of that at the edge")
+    assert at_best <= at_edge
 
 # %% [markdown]
+# Far out the edge is nearly best. For a frequent event it is not: at $c = 0$ the edge is plain Monte Carlo.
+#
 # ## Exercise 01.3: average weights given as logarithms
 #
 # *10 minutes, difficulty 1 of 3, from notebook 01 "Weights live as logarithms"*
@@ -523,6 +526,70 @@ answer = "c"
 
 # %%
 check.what_ess_knows(answer)
+
+# %% [markdown]
+# ## Exercise 01.10: weights of a defensive mixture
+#
+# *10 minutes, difficulty 2 of 3, from notebook 01 "p(x) of a latent variable model"*
+#
+# A fitted proposal $q$ is narrow, so you mix in a wide one: $m(z) = (1 - \epsilon)\, q(z) + \epsilon\, q_{\text{wide}}(z)$. Return the log weights $\log p(z_k) - \log m(z_k)$ of its draws.
+#
+# - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ upwards. `share`: $\epsilon$, a number between 0 and 1.
+# - Result: the same shape, in nats.
+#
+# <details><summary>Hint 1</summary>
+#
+# Which density did a draw come from: that of the part that made it, or that of the mixture?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\log m$ is the logarithm of a sum of two exponentials: exercise 01.3 with two terms and unequal weights.
+# </details>
+
+
+# %%
+def defensive(log_p, log_q, log_wide, share):
+    """Log weights p / m of draws from the mixture m = (1 - share) q + share q_wide, in nats."""
+    ### BEGIN SOLUTION
+    narrow_part = math.log(1 - share) + log_q
+    wide_part = math.log(share) + log_wide
+    return log_p - torch.logaddexp(narrow_part, wide_part)
+    ### END SOLUTION
+
+
+# %%
+defensive = check.defensive(defensive)
+
+# %% [markdown]
+# A target $\mathcal N(0, 1)$, a proposal four times too narrow, and a wide part equal to the target. **What is the largest weight that can occur?**
+
+# %%
+narrow = Normal(0.0, 0.25)
+with seeded(38):
+    z = torch.where(torch.rand(100_000) < 0.1, p.sample((100_000,)), narrow.sample((100_000,)))
+w = defensive(p.log_prob(z), narrow.log_prob(z), p.log_prob(z), 0.1).exp()
+print(f"mean weight {w.mean():.4f} ± {w.std() / math.sqrt(100_000):.4f} (truth 1), largest {w.max():.3f}")
+assert w.max() <= 1 / 0.1 + 1e-9  # p is at most m / 0.1
+assert abs(w.mean() - 1) < 5 * w.std() / math.sqrt(100_000)
+
+# %% [markdown]
+# ## Exercise 01.11: prove that one draw is enough
+#
+# *15 minutes, difficulty 2 of 3, from notebook 01 "The best proposal"*
+#
+# Let $f \ge 0$ and $0 < I = \mathbb E_p[f] < \infty$. Prove: among all densities $q$ that cover $f p$, the variance $\mathbb V_q[w f]$ is smallest for $q^* = f p / I$, where it is zero, and $q^*$ is the only density with variance zero (up to sets of measure zero).
+# Then say what changes if $f$ takes both signs. Your lecturer reads it; there is no check.
+
+# %% [markdown] tags=["proof"]
+# *Variance zero.* Under $q^*$, $w f = f p / q^* = I$ at every draw, a constant. A variance is never negative, so this is the smallest one.
+#
+# *Uniqueness.* If $\mathbb V_q[w f] = 0$, then $w f$ equals its mean almost surely under $q$. By the support condition its mean is $I$. So $f p = I q$ where $q > 0$. Where $q = 0$, $f p = 0 = I q$ by the support condition. Hence $q = f p / I$.
+#
+# *Both signs.* $\mathbb E_q[(wf)^2] = \int f^2 p^2 / q \ge (\int |f| p)^2$ by Cauchy and Schwarz, with equality for $q \propto |f| p$. The smallest variance is $(\mathbb E_p|f|)^2 - I^2 > 0$ unless $f$ has one sign.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 5 points.** 1: the weight under $q^*$ is computed. 1: "a variance is never negative", or Jensen, or Cauchy and Schwarz, as the reason for *smallest*. 1: variance zero means constant almost surely *under q*. 1: the support condition is used where $q = 0$.
+# 1: for both signs the answer $|f| p$, with a reason. Take no points for measure zero. A common slip: "divide by $I$" without saying that $I > 0$.
 
 # %% [markdown]
 # ## An open problem

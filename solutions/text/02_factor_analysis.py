@@ -11,11 +11,11 @@
 #
 # After these exercises you will be able to
 #
-# - write posterior, E step, M step and log-likelihood of a linear-Gaussian model, and put them together to EM;
+# - update a posterior, bound a likelihood, and derive the M step of a model that stands in no book;
 # - keep every matrix small, however many columns there are;
-# - solve PPCA in closed form, compare fits that differ by a rotation, and fill in missing entries.
+# - count free parameters, compare fits that differ by a rotation, and fill in entries that are missing at random or not.
 #
-# **Time** 130 minutes; the cells run in about 6 seconds on a laptop. **Prerequisites** notebook 02; Gaussian conditioning,
+# **Time** 190 minutes; the cells run in about 6 seconds on a laptop. **Prerequisites** notebook 02; Gaussian conditioning,
 # eigenvectors, the singular value decomposition.
 #
 # | maths | code | shape | meaning |
@@ -45,63 +45,73 @@ from sklearn.decomposition import PCA, FactorAnalysis
 
 from lvmteach.classroom.exercises import factor_analysis as check
 from lvmteach.classroom.figures import plots
+from lvmteach.linear_gaussian import ppca_closed_form
 from lvmteach.runtime import seeded
 
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# ## Exercise 02.1: what stood behind it?
+# ## Exercise 02.1: one more measurement
 #
-# *15 minutes, difficulty 1 of 3, from notebook 02 "The posterior"*
+# *20 minutes, difficulty 2 of 3, from notebook 02 "The posterior"*
 #
-# Return the pair `(mean, cov)` of $p(z_n \mid x_n) = \mathcal N(m_n, V)$.
+# After some measurements of a wine its latent is known to be $z \sim \mathcal N(m, V)$. Now $D$ further columns are measured, $x \mid z \sim \mathcal N(\mu + W z, \Psi)$. The old columns are gone. Return the pair `(mean, cov)` of $z$ after the new ones.
 #
-# - `x` $(N, D)$, `mu` $(D)$, `W` $(D, L)$, `psi` $(D)$, the noise variances.
-# - `mean` $(N, L)$, one row for each datum; `cov` $(L, L)$, the same for all.
+# - `mean` $(L)$, `cov` $(L, L)$: what is known before. `x`, `mu`, `psi` $(D)$, `W` $(D, L)$: the new columns.
+# - Result: $(L)$ and $(L, L)$.
 #
 # <details><summary>Hint 1</summary>
 #
-# Collect the terms of $\log p(z) + \log p(x \mid z)$ that are quadratic in $z$: they give the precision. The linear ones
-# give precision times mean.
+# The notebook derived the posterior from the prior $\mathcal N(0, I)$. Which terms of $\log p(z)$ change if the prior is $\mathcal N(m, V)$?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $\Psi^{-1} W$ divides each row of $W$ by its noise. Data are rows here, so the formula for $m_n$ appears transposed.
+# Quadratic terms give the precision, linear ones precision times mean. The prior now has a linear term as well.
 # </details>
 
 
 # %%
-def posterior(x, mu, W, psi):
-    """(mean, cov) of p(z|x): mean (N, L), cov (L, L); x is (N, D), mu (D,), W (D, L), psi (D,) variances."""
+def update(mean, cov, x, mu, W, psi):
+    """(mean, cov) of z after measuring x (D,), where it was N(mean, cov) before; mu and psi are (D,), W is (D, L)."""
     ### BEGIN SOLUTION
-    # The exponent is -z'z/2 - (x - mu - W z)' Psi^-1 (x - mu - W z)/2. Quadratic: -z' (I + W' Psi^-1 W) z / 2.
-    scaled = W / psi[:, None]
-    precision = torch.eye(W.shape[1]) + W.T @ scaled
-    cov = torch.linalg.inv(precision)
-    # Linear: z' W' Psi^-1 (x - mu). For all rows at once, and transposed: (x - mu) Psi^-1 W. cov is symmetric.
-    return (x - mu) @ scaled @ cov, cov
+    # -1/2 (z - m)' V^-1 (z - m) - 1/2 (x - mu - W z)' Psi^-1 (x - mu - W z): collect quadratic and linear terms in z.
+    weighted = W / psi[:, None]
+    old_precision = torch.linalg.inv(cov)
+    new_cov = torch.linalg.inv(old_precision + W.T @ weighted)
+    linear = old_precision @ mean + (x - mu) @ weighted
+    return new_cov @ linear, new_cov
     ### END SOLUTION
 
 
 # %%
-posterior = check.posterior(posterior)
+update = check.update(update)
 
 # %% [markdown]
-# Check it by simulation. Draw $z$, then $x$, then forget $z$: what you forgot should scatter around `mean` with
-# covariance `cov`.
+# All columns at once, or one after the other: it must be the same. From here on the notebook's `posterior` is given.
+
 
 # %%
+def posterior(x, mu, W, psi):
+    """(mean, cov) of p(z|x) as in the notebook: mean (N, L), cov (L, L); x is (N, D)."""
+    scaled = W / psi[:, None]
+    cov = torch.linalg.inv(torch.eye(W.shape[1]) + W.T @ scaled)
+    return (x - mu) @ scaled @ cov, cov
+
+
 mu, W = torch.tensor([1.0, 0.5, -2.0]), torch.tensor([[1.5, 0.2], [1.0, -0.8], [0.3, 0.9]])
 psi, N = torch.tensor([0.6, 0.1, 0.4]), 200_000
 with seeded(21):
     z = torch.randn(N, 2)
     x = mu + z @ W.T + psi.sqrt() * torch.randn(N, 3)
+by_turns = torch.zeros(2), torch.eye(2)
+for d in range(3):
+    by_turns = update(*by_turns, x[0, d : d + 1], mu[d : d + 1], W[d : d + 1], psi[d : d + 1])
+    print(
+        f"after column {d}: mean {by_turns[0].numpy().round(4)}, log det of the covariance {by_turns[1].logdet():.3f}"
+    )
 mean, cov = posterior(x, mu, W, psi)
-scatter = (z - mean).T @ (z - mean) / N
-print("covariance of z - mean", scatter.numpy().round(4).tolist(), "cov", cov.numpy().round(4).tolist())
-var = cov.diagonal()
-std_err = ((torch.outer(var, var) + cov**2) / N).sqrt()  # of a Gaussian's sample covariance
-assert ((scatter - cov).abs() < 5 * std_err).all()
+assert torch.allclose(by_turns[0], mean[0])
+assert torch.allclose(by_turns[1], cov)
 
 # %% [markdown]
 # ## Exercise 02.2: a strange datum
@@ -195,155 +205,174 @@ with seeded(22):
 print(f"100 000 columns: {far.numpy().round(1)} nats; the full matrix would hold {8 * 1e5**2 / 1e9:.0f} gigabytes")
 
 # %% [markdown]
-# ## Exercise 02.4: the E step
+# ## Exercise 02.4: a bound at any q
 #
-# *15 minutes, difficulty 2 of 3, from notebook 02 "EM"*
+# *20 minutes, difficulty 3 of 3, from notebook 02 "EM"*
 #
-# Of all posteriors the M step needs two sums. Return the pair `(x_z, z_z)`,
+# Somebody hands you a Gaussian $q(z_n) = \mathcal N(m_n, V)$ that need not be the posterior. Return the *evidence lower bound* of each datum,
 #
-# $$\sum_n (x_n - \mu)\, \mathbb E[z_n]^\top \quad (D \times L) \qquad \text{and} \qquad \sum_n \mathbb E[z_n z_n^\top] \quad (L \times L),$$
+# $$\mathcal L_n = \mathbb E_q[\log p(x_n, z_n)] - \mathbb E_q[\log q(z_n)] \le \log p(x_n),$$
 #
-# with expectations under $p(z_n \mid x_n)$. Arguments as before. Use your `posterior`.
+# in closed form. It is $Q$ of the notebook, for one datum and any $q$, plus the entropy of $q$. Notebooks 03 and 05 are built on it.
+#
+# - `x`, `mu`, `W`, `psi` as before; `mean` $(N, L)$, `cov` $(L, L)$. Result: $(N)$, nats.
 #
 # <details><summary>Hint 1</summary>
 #
-# A sum over data of outer products is one matrix product.
+# $\mathbb E_q[(x_d - \mu_d - w_d^\top z)^2]$ is the square of the mean plus the variance. What is the variance of $w_d^\top z$ under $q$?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $\mathbb E[z z^\top]$ is not $\mathbb E[z]\, \mathbb E[z]^\top$. What is their difference called, and how often do you add it up?
+# $\mathbb E_q[\log p(z)] - \mathbb E_q[\log q(z)] = -\mathrm{KL}(q \,\|\, p) = \tfrac12 (\log |V| + L - \mathrm{tr}\, V - m_n^\top m_n)$.
 # </details>
 
 
 # %%
-def e_step(x, mu, W, psi):
-    """(x_z, z_z): sums over the data of (x - mu) E[z]', (D, L), and of E[z z'], (L, L)."""
+def bound(x, mu, W, psi, mean, cov):
+    """The evidence lower bound of each datum, (N,), in nats, at q(z_n) = N(mean_n, cov)."""
     ### BEGIN SOLUTION
-    means, each_cov = posterior(x, mu, W, psi)
-    # E[zz'] = Cov[z] + E[z] E[z]'. The covariance is the same for each of the N data.
-    return (x - mu).T @ means, means.T @ means + len(x) * each_cov
+    # E_q[(x - mu - W z)^2], column by column: square of the mean plus variance w_d' V w_d.
+    squares = (x - mu - mean @ W.T) ** 2 + (W @ cov * W).sum(1)
+    fit = -0.5 * ((2 * math.pi * psi).log() + squares / psi).sum(1)
+    divergence = 0.5 * (cov.trace() + (mean**2).sum(1) - len(cov) - torch.logdet(cov))
+    return fit - divergence
     ### END SOLUTION
 
 
 # %%
-e_step = check.e_step(e_step)
+bound = check.bound(bound)
 
 # %% [markdown]
-# ## Exercise 02.5: the M step
+# At the posterior the bound touches. Elsewhere it lies below, by $\mathrm{KL}(q \,\|\, p(z \mid x))$.
+
+# %%
+mean, cov = posterior(x[:5], mu, W, psi)
+for name, q_mean, q_cov in (("posterior", mean, cov), ("moved", mean + 0.3, cov), ("twice as wide", mean, 4 * cov)):
+    gap = log_lik(x[:5], mu, W, psi) - bound(x[:5], mu, W, psi, q_mean, q_cov)
+    print(f"q = {name:13}: gap {gap.numpy().round(4)} nats")
+    assert (gap > -1e-10).all()
+    assert (gap.abs() < 1e-10).all() == (name == "posterior")
+
+# %% [markdown]
+# ## Exercise 02.5: shared noise
 #
-# *15 minutes, difficulty 2 of 3, from notebook 02 "EM"*
+# *20 minutes, difficulty 2 of 3, from notebook 02 "EM"*
 #
-# Derive the parameters that maximise $\sum_n \mathbb E[\log p(x_n, z_n)]$, given the two sums. Return the pair `(W, psi)`.
+# Some columns come from the same instrument and share a noise variance: groups of columns, between factor analysis (each its own) and PPCA (one for all). Derive the M step from $Q$. Return the pair `(W, psi)`.
 #
-# - `x` $(N, D)$, `mu` $(D)$: data, and the mean, which stays. `x_z` $(D, L)$, `z_z` $(L, L)$: sums, as above.
-# - `W` $(D, L)$; `psi` $(D)$, variances, one for each column.
+# - `x` $(N, D)$, `mu` $(D)$: data, and the mean, which stays. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers: the group of each column.
+# - `W` $(D, L)$; `psi` $(D)$, variances, equal within a group.
 #
 # <details><summary>Hint 1</summary>
 #
-# $W$ is a least-squares regression of $x - \mu$ on $z$: the sum of products, divided by the sum of squares.
+# Does the derivative of $Q$ in $w_d$ hold the noise of column $d$, once you set it to zero?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $\psi_d$ is the mean of $\mathbb E[(x_{nd} - \mu_d - w_d^\top z_n)^2]$. Multiply out, and put the new $w_d$ in: of three
-# terms two become one.
+# Collect the terms of $Q$ with $\psi_g$: how many logarithms, and which sum over $\psi_g$?
 # </details>
 
 
 # %%
-def m_step(x, mu, x_z, z_z):
-    """(W, psi) of the next round: loadings (D, L), noise variances (D,)."""
+def grouped_noise(x, mu, x_z, z_z, groups):
+    """(W, psi) of the next round, (D, L) and (D,), with one noise variance for each group of columns."""
     ### BEGIN SOLUTION
-    # Derivative in W: x_z - W z_z = 0. z_z is symmetric, so W' solves z_z W' = x_z'.
+    # dQ/dw_d = 0 is the regression, whatever the noise: psi_d is a factor of both terms.
     loadings = torch.linalg.solve(z_z, x_z.T).T
-    # Mean of (x - mu)^2 - 2 (x - mu) w'E[z] + w' E[zz'] w. At this W the last term is half of the middle one:
-    # w' z_z w = w' x_z. So one of the two is left.
-    explained = (x_z * loadings).sum(1) / len(x)
-    return loadings, ((x - mu) ** 2).mean(0) - explained
+    left = ((x - mu) ** 2).mean(0) - (x_z * loadings).sum(1) / len(x)
+    # Terms in psi_g: -N/2 (n_g log psi_g + sum of left / psi_g). Their derivative is zero at the mean of left.
+    return loadings, torch.stack([left[groups == group].mean() for group in groups])
     ### END SOLUTION
 
 
 # %%
-m_step = check.m_step(m_step)
+grouped_noise = check.grouped_noise(grouped_noise)
 
 # %% [markdown]
-# Put the steps together, on 13 measurements of 178 wines. **What must the curve look like if your steps are right?**
+# Three models by one M step, on 13 measurements of 178 wines: every column its own noise, one for all, and two groups.
 
 
 # %%
-def em(x, L, steps=2000):
-    """Factor analysis by your steps: mu, W, psi, and the mean log-likelihood before each step."""
+def em(x, L, groups, steps=2000):
+    """EM by your M step: mu, W, psi, and the mean log-likelihood before each step."""
     mu, psi, trace = x.mean(0), torch.ones(x.shape[1]), []
     W = torch.randn(x.shape[1], L)
     for _ in range(steps):
         trace.append(log_lik(x, mu, W, psi).mean())
-        W, psi = m_step(x, mu, *e_step(x, mu, W, psi))
+        means, cov = posterior(x, mu, W, psi)
+        W, psi = grouped_noise(x, mu, (x - mu).T @ means, means.T @ means + len(x) * cov, groups)
     return mu, W, psi, torch.stack(trace)
 
 
 wine = load_wine()
 x = torch.tensor(stats.zscore(wine.data))
-with seeded(23):
-    mu, W, psi, trace = em(x, L=2)
+ways = {"PPCA": torch.zeros(13), "two groups": (torch.arange(13) > 4).double(), "factor analysis": torch.arange(13)}
+traces = {}
+for name, groups in ways.items():
+    with seeded(23):
+        mu, W, psi, traces[name] = em(x, 2, groups)
+    assert traces[name].diff().min() > -1e-11  # never falls, up to rounding
+    print(f"{name:16} {traces[name][-1]:.6f} nats per wine")
 peer = FactorAnalysis(2, svd_method="lapack", tol=1e-9, max_iter=20_000).fit(x.numpy()).score(x.numpy())
-print(f"EM {trace[-1]:.6f}, scikit-learn {peer:.6f} nats per wine")
-assert trace.diff().min() > -1e-11  # never falls, up to rounding
-assert abs(trace[-1] - peer) < 1e-5 * abs(peer)  # both stop a little below the maximum
-
-# %%
-fig, ax = plots.figure()
-ax.semilogx(range(1, 2001), trace, color=plots.BLUE, label="your EM")
-ax.axhline(peer, ls="--", color=plots.BLACK, label="scikit-learn")
-ax.set(xlabel="EM step", ylabel="log-likelihood, nats per wine", ylim=(peer - 3, peer + 0.3))
-ax.legend(loc="lower right")
-plots.show(fig, alt="The log-likelihood rises at each EM step, fast and then slowly, up to scikit-learn's dashed line.")
+print(f"scikit-learn     {peer:.6f}")
+assert abs(traces["factor analysis"][-1] - peer) < 1e-5 * abs(peer)  # both stop a little below the maximum
+assert traces["PPCA"][-1] < traces["two groups"][-1] < traces["factor analysis"][-1]
 
 # %% [markdown]
-# ## Exercise 02.6: PPCA at once
+# ## Exercise 02.6: how many latents, without a fit
 #
-# *15 minutes, difficulty 2 of 3, from notebook 02 "PPCA: the maximum in closed form"*
+# *20 minutes, difficulty 3 of 3, from notebook 02 "PPCA: the maximum in closed form" and "What the factors say, and what they cannot"*
 #
-# One noise variance for all columns: then the maximum of the likelihood has a closed form. Return the pair
-# `(W, noise)`.
+# The maximum of PPCA's likelihood needs only the eigenvalues of $S$. So a model criterion can be computed for all $L$ at once. Return
 #
-# - `S` $(D, D)$, the data's covariance; `L`, the number of latents, $1 \le L < D$.
-# - `W` $(D, L)$, in any rotation and with any signs: the check compares $W W^\top$. `noise`, one number, a variance.
+# $$\mathrm{BIC}_L = \log p(x_1, \dots, x_N \mid \hat\theta_L) - \tfrac12\, k_L \log N, \qquad L = 1, \dots, D - 1,$$
+#
+# in nats, the larger the better. $k_L$ is the number of *free* parameters: count what a rotation of the latents leaves.
+#
+# - `S` $(D, D)$, the data's covariance, divided by $N$; `N`, the number of data. Result: $(D - 1)$.
 #
 # <details><summary>Hint 1</summary>
 #
-# `torch.linalg.eigh(S)` returns eigenvalues and eigenvectors. In which order, and are the vectors rows or columns?
+# `torch.linalg.eigvalsh` returns eigenvalues in ascending order. The notebook's formula is for one datum.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Along a principal axis the model's variance is $|w|^2 + \sigma^2$, and it should match the eigenvalue.
+# The mean has $D$ parameters, the noise one, $W$ has $D L$ entries. How many angles does a rotation in $L$ dimensions have?
 # </details>
 
 
 # %%
-def closed_form(S, L):
-    """(W, noise) of PPCA at its maximum: loadings (D, L), one noise variance; S is (D, D)."""
+def ppca_bic(S, N):
+    """BIC in nats of PPCA with 1, ..., D - 1 latents, (D - 1,); S is (D, D), divided by N."""
     ### BEGIN SOLUTION
-    values, vectors = torch.linalg.eigh(S)  # ascending, so the last L are the principal ones
-    # The noise is what the factors leave, averaged: one number has to serve D - L directions.
-    noise = values[: len(S) - L].mean()
-    # w = c u gives c^2 + noise along u, which is to be the eigenvalue. Each column has a c of its own.
-    return vectors[:, -L:] * (values[-L:] - noise).sqrt(), noise
+    values, D, found = torch.linalg.eigvalsh(S).flip(0), len(S), []
+    for L in range(1, D):
+        noise = values[L:].mean()
+        one_datum = -0.5 * (D * math.log(2 * math.pi) + values[:L].log().sum() + (D - L) * noise.log() + D)
+        # W R gives the same density for every rotation R: L (L - 1) / 2 angles are not free.
+        free = D + D * L - L * (L - 1) / 2 + 1
+        found.append(N * one_datum - 0.5 * free * math.log(N))
+    return torch.stack(found)
     ### END SOLUTION
 
 
 # %%
-closed_form = check.closed_form(closed_form)
+ppca_bic = check.ppca_bic(ppca_bic)
 
 # %% [markdown]
-# scikit-learn's `PCA` scores by the covariance that is divided by $N - 1$. Give that one to your function, and the
-# numbers should be equal.
+# Draw data from a known model with three latents. **From how many data on does BIC find the three?**
 
 # %%
-for L in (1, 2, 5):
-    W_pca, noise = closed_form(torch.tensor(np.cov(x.T.numpy())), L)
-    ours = log_lik(x, x.mean(0), W_pca, noise.expand(13)).mean()
-    peer = PCA(L).fit(x.numpy()).score(x.numpy())
-    print(f"L = {L}: yours {ours:.8f}, scikit-learn {peer:.8f} nats per wine")
-    assert abs(ours - peer) < 1e-10 * abs(peer)  # rounding
+with seeded(26):
+    true_W = torch.randn(8, 3)
+for N in (30, 100, 1000, 10_000):
+    with seeded(27):
+        sampled = torch.randn(N, 3) @ true_W.T + torch.randn(N, 8)
+    bics = ppca_bic(torch.tensor(np.cov(sampled.T.numpy(), bias=True)), N)
+    print(f"N = {N:6}: best L = {bics.argmax() + 1}, ahead of the next by {bics.sort().values.diff()[-1]:.1f} nats")
+assert bics.argmax() + 1 == 3
+peer = PCA(3).fit(sampled.numpy()).score(sampled.numpy()) * N  # oracle: scikit-learn, which divides by N - 1
+assert abs(bics[2] + 0.5 * (8 + 24 - 3 + 1) * math.log(N) - peer) < 1e-5 * abs(peer)
 
 # %% [markdown]
 # ## Exercise 02.7: turn the latents
@@ -381,7 +410,8 @@ check.what_turns(answer)
 def told(W):
     """The four of them, as numbers."""
     means = posterior(x, mu, W, psi)[0]
-    return log_lik(x, mu, W, psi), means, mu + means @ W.T, m_step(x, mu, *e_step(x, mu, W, psi))[1]
+    x_z, z_z = (x - mu).T @ means, means.T @ means + len(x) * posterior(x, mu, W, psi)[1]
+    return log_lik(x, mu, W, psi), means, mu + means @ W.T, grouped_noise(x, mu, x_z, z_z, torch.arange(13))[1]
 
 
 turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
@@ -428,9 +458,9 @@ align = check.align(align)
 
 # %%
 with seeded(24):
-    _, V, _, other = em(x, L=2)
+    _, V, _, other = em(x, 2, torch.arange(13))
 R = align(W, V)
-print(f"log-likelihoods {trace[-1]:.8f} and {other[-1]:.8f}")
+print(f"log-likelihoods {traces['factor analysis'][-1]:.8f} and {other[-1]:.8f}")
 print(f"largest difference of loadings: as they came {(W - V).abs().max():.3f}, turned {(W @ R - V).abs().max():.1e}")
 assert torch.allclose(R.T @ R, torch.eye(2), atol=1e-12)  # rounding
 assert (W @ R - V).abs().max() < 1e-3 < (W - V).abs().max()  # what 2000 steps have left
@@ -488,17 +518,17 @@ def impute(x, mu, W, psi):
 impute = check.impute(impute)
 
 # %% [markdown]
-# Half of the pixels of each digit are lost. The parameters come from other digits, by your closed form. Pixels run from
+# Half of the pixels of each digit are lost. The parameters come from other digits, by PPCA's closed form. Pixels run from
 # 0 to 16. **How much better than the mean of the pixel?**
 
 # %%
 digits = torch.tensor(load_digits().data)
 known, fresh = digits[:1200], digits[1200:]
-W_digits, noise = closed_form(torch.tensor(np.cov(known.T.numpy(), bias=True)), 15)
+fit = ppca_closed_form(known, 15)
 with seeded(25):
     gone = torch.rand(fresh.shape) < 0.5
 holes = fresh.masked_fill(gone, math.nan)
-filled = impute(holes, known.mean(0), W_digits, noise.expand(64))
+filled = impute(holes, fit.mu, fit.W, fit.noise.expand(64))
 with_mean = torch.where(gone, known.mean(0), fresh)
 errors = [(one - fresh)[gone].square().mean().sqrt().item() for one in (with_mean, filled)]
 print(f"root mean square error: mean {errors[0]:.2f}, conditional expectation {errors[1]:.2f}")
@@ -515,6 +545,81 @@ plots.show(
 )
 
 # %% [markdown]
+# ## Exercise 02.10: holes that say something
+#
+# *20 minutes, difficulty 3 of 3, from notebook 02 "Missing entries" and "Further: holes that hide dark pixels"*
+#
+# An instrument cannot report values above a limit: in the *last* column every entry above `limit` is NaN, and only those. This is missing *not* at random, and the mechanism is known. Return the data with each hole at its conditional expectation given what was seen in the row *and that it is a hole*.
+#
+# - `x` $(N, D)$ with NaN in the last column only; `mu`, `W`, `psi` as before, and known; `limit`, a number. Leave `x` itself as it is.
+# - Result: $(N, D)$, no NaN.
+#
+# <details><summary>Hint 1</summary>
+#
+# Given the other columns the last one is normal. Which mean and which variance? The variance has two parts.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For $y \sim \mathcal N(m, s^2)$: $\mathbb E[y \mid y > c] = m + s\, \phi(\alpha) / P(Z > \alpha)$ with $\alpha = (c - m)/s$. Far out both are zero: use `torch.special.log_ndtr`.
+# </details>
+
+
+# %%
+def impute_hidden(x, mu, W, psi, limit):
+    """The data with each NaN of the last column at its expectation given the row and that it exceeds limit, (N, D)."""
+    ### BEGIN SOLUTION
+    z_mean, z_cov = posterior(x[:, :-1], mu[:-1], W[:-1], psi[:-1])
+    centre = mu[-1] + z_mean @ W[-1]
+    spread = (W[-1] @ z_cov @ W[-1] + psi[-1]).sqrt()  # what is not known of z, and the noise
+    alpha = (limit - centre) / spread
+    log_hazard = -0.5 * alpha**2 - 0.5 * math.log(2 * math.pi) - torch.special.log_ndtr(-alpha)
+    last = torch.where(x[:, -1].isnan(), centre + spread * log_hazard.exp(), x[:, -1])
+    return torch.cat([x[:, :-1], last[:, None]], 1)
+    ### END SOLUTION
+
+
+# %%
+impute_hidden = check.impute_hidden(impute_hidden)
+
+# %% [markdown]
+# Three columns, and the third one is not reported above 1. Compare the mean of the imputed entries with that of the hidden ones. **In which direction is the fill-in for MAR wrong?**
+
+# %%
+mu, W = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([[1.0], [0.7], [0.9]])
+psi, limit, N = torch.tensor([0.5, 0.5, 0.4]), 1.0, 20_000
+with seeded(28):
+    x = torch.randn(N, 1) @ W.T + psi.sqrt() * torch.randn(N, 3)
+hole = x[:, 2] > limit
+seen = torch.where(torch.stack([torch.zeros(N, dtype=torch.bool)] * 2 + [hole], 1), math.nan, x)
+for name, filled in (("MAR", impute(seen, mu, W, psi)), ("known mechanism", impute_hidden(seen, mu, W, psi, limit))):
+    off = (filled - x)[hole, 2]
+    error = off.std() / math.sqrt(len(off))
+    print(
+        f"{name:16} imputed minus true {off.mean():+.3f} ± {error:.3f}, root mean square {off.square().mean().sqrt():.3f}"
+    )
+assert off.mean().abs() < 5 * error
+
+# %% [markdown]
+# ## Exercise 02.11: prove that the covariance is enough
+#
+# *20 minutes, difficulty 2 of 3, from notebook 02 "Is it right?"*
+#
+# Prove: with $\mu$ at the mean of the data, one round of EM for factor analysis depends on the data only through $S$ and $N$ drops out. Conclude that the fit to $x$ and the fit to $-x$ have the same $W W^\top$ and $\Psi$ if both start at the same $(W, \Psi)$. Your lecturer reads it; there is no check.
+
+# %% [markdown] tags=["proof"]
+# Let $G = M^{-1} W^\top \Psi^{-1}$, $(L, D)$, which holds no data. Then $\mathbb E[z_n] = G (x_n - \mu)$.
+#
+# *E step.* $\sum_n (x_n - \mu)\, \mathbb E[z_n]^\top = \sum_n (x_n - \mu)(x_n - \mu)^\top G^\top = N S G^\top$, and $\sum_n \mathbb E[z_n z_n^\top] = N M^{-1} + N G S G^\top$.
+#
+# *M step.* $W' = N S G^\top (N M^{-1} + N G S G^\top)^{-1} = S G^\top (M^{-1} + G S G^\top)^{-1}$, and $\psi'_d = S_{dd} - (S G^\top W'^\top)_{dd}$. Only $S$ is left.
+#
+# *Conclusion.* $-x$ has the mean $-\mu$ and the covariance $S$. By induction over the rounds all iterates are equal, so are $W W^\top$ and $\Psi$.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 5 points.** 1: $\mathbb E[z_n]$ written as a matrix without data times $x_n - \mu$. 1: first sum is $N S G^\top$. 1: second sum, *with* $N M^{-1}$. 1: both M steps, $N$ cancelled. 1: the conclusion by induction, with the remark that the covariance of $-x$ is $S$.
+# A common slip: the term $N M^{-1}$ is forgotten, and then $N$ seems to cancel anyway.
+
+# %% [markdown]
 # ## An open problem
 #
 # No check here, and no single answer. The loadings can be turned freely, so turn them to be read: find the rotation of the
@@ -529,8 +634,9 @@ plots.show(
 # ## Summary
 #
 # - A Gaussian posterior is read off its exponent; here its covariance is the same for every datum.
-# - The E step returns two sums. The variance of what you do not know belongs to them, once for each datum.
-# - The M step is a regression, and its noise is what the regression leaves.
+# - The bound of EM is $Q$ plus the entropy of $q$; at the posterior it touches $\log p(x)$.
+# - The M step is a regression, and its noise is what the regression leaves, averaged over the columns that share it.
+# - A hole may say something about what it hides. Then the mechanism belongs to the model.
 # - An $L \times L$ matrix is enough for the log-likelihood of any number of columns.
 # - Factors are known up to an orthogonal matrix. Compare fits by $W W^\top$, or align them first.
 #

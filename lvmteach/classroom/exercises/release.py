@@ -10,6 +10,8 @@ Between
 
 stands what a student is to write; in its place they find a stub. The markers and the cell metadata are nbgrader's.
 Anything odd about a marker is an error that names file and line, and then nothing at all is written.
+A markdown cell tagged `proof` holds a worked proof: students find a place to write theirs, marked by hand. One tagged
+`rubric` says how it is marked, and stays with the lecturers.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _LOOKS_LIKE_A_MARKER = re.compile(
     r"|#\W*sol\w*(?:\W+(?:begin|end|start|stop)s?)?\W*$",
     re.IGNORECASE,
 )
+PROOF = "*Write your proof here: double-click this cell.*"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+_MARKED_BY_HAND = {"grade": True, "locked": False, "points": 5, "schema_version": 3, "solution": True, "task": False}
 _CHECK = re.compile(r"\bcheck\.\w+\(")
 
 
@@ -69,16 +73,21 @@ def stripped(source: Path) -> NotebookNode:
     """The exercise notebook of one solution, without outputs."""
     notebook = from_text(source) if source.suffix == ".py" else nbformat.read(source, as_version=4)
     removed: set[str] = set()
+    notebook.cells = [cell for cell in notebook.cells if "rubric" not in cell.metadata.get("tags", [])]
     imports = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     for number, cell in enumerate(notebook.cells, 1):
         place = f"{source}, cell {number}"
-        if cell.cell_type != "code":
+        if "proof" in cell.metadata.get("tags", []):
+            removed |= {line.strip() for line in cell.source.splitlines()} - {""}
+            cell.source = PROOF
+            cell.metadata["nbgrader"] = {**_MARKED_BY_HAND, "grade_id": f"{source.stem}-{number}"}
+        elif cell.cell_type != "code":
             _refuse_markers(cell.source, place, "markers belong into code cells")
-            continue
-        cell.outputs, cell.execution_count = [], None
-        cell.source, gone = without_solution(cell.source, place, _first_line(source, cell.source))
-        removed |= gone
-        _mark_for_nbgrader(cell, bool(gone), f"{source.stem}-{number}", locked=cell is imports)
+        else:
+            cell.outputs, cell.execution_count = [], None
+            cell.source, gone = without_solution(cell.source, place, _first_line(source, cell.source))
+            removed |= gone
+            _mark_for_nbgrader(cell, bool(gone), f"{source.stem}-{number}", locked=cell is imports)
     _prove_nothing_is_left(notebook, removed, source)
     stamp(notebook, f"exercises/{source.stem}")
     sign(notebook)

@@ -19,6 +19,7 @@ from lvmteach.integrals import ess
 
 TITLE = "Importance sampling"
 K = 1000
+STILLS = ({"problem": 2, "mean": -2.0, "scale": 0.7},)
 
 
 class Problem(NamedTuple):

@@ -122,23 +122,32 @@ def _draw(fig: Figure, moving: list[Artist]) -> None:
 
 def show(fig: Figure, alt: str) -> None:
     """Display the figure as the cell's output, with `alt` as the words for those who cannot see it."""
-    display({"image/png": stored_png(fig), "text/plain": alt}, raw=True, metadata=_shown_as(fig, alt))
+    picture, about = _stored(fig, alt)
+    display(picture, raw=True, metadata=about)
 
 
 def stored_png(fig: Figure) -> bytes:
-    """The figure as a PNG of `STORED_DPI` pixels an inch, in at most 256 colours: a third of the bytes."""
+    """The figure as a PNG of `STORED_DPI` pixels an inch, in at most 256 colours: a third of the bytes.
+
+    It is as large as what is drawn: a label that the layout has left outside belongs to the picture.
+    """
     out = io.BytesIO()
     with LOCK:
-        fig.savefig(out, format="png", dpi=STORED_DPI, pil_kwargs={"compress_level": 1})
+        fig.savefig(
+            out, format="png", dpi=STORED_DPI, bbox_inches="tight", pad_inches=0.06, pil_kwargs={"compress_level": 1}
+        )
     few = Image.open(out).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()
     few.save(out, "png", optimize=True)
     return out.getvalue()
 
 
-def _shown_as(fig: Figure, alt: str) -> dict:
+def _stored(fig: Figure, alt: str) -> tuple[dict, dict]:
+    """What a cell keeps of a figure, and its metadata."""
+    png = stored_png(fig)
     # The width in inches: else a sharper picture would be a larger one.
-    return {"image/png": {"alt": alt, "width": round(INCH * fig.get_figwidth())}}
+    inches = Image.open(io.BytesIO(png)).width / STORED_DPI
+    return {"image/png": png, "text/plain": alt}, {"image/png": {"alt": alt, "width": round(INCH * inches)}}
 
 
 class LiveCurve:
@@ -155,7 +164,8 @@ class LiveCurve:
         (self.valid,) = self.ax.plot([], [], "o-", color=BLUE, label="validation set")
         self.ax.set(xlabel="training step", ylabel=f"ELBO ({unit})")
         self.ax.legend(loc="lower right")
-        self.handle = display(self._picture(), **self._words(), display_id=True)
+        picture, about = _stored(self.fig, self.alt)
+        self.handle = display(picture, raw=True, metadata=about, display_id=True)
 
     def __call__(self, history) -> None:
         """Draw the history so far, in the place where it was drawn before."""
@@ -167,13 +177,8 @@ class LiveCurve:
         shown = np.concatenate([means[2:], valid])
         margin = 0.05 * np.ptp(shown) + 1e-3
         self.ax.set(xlim=(0, len(loss)), ylim=(shown.min() - margin, shown.max() + margin))
-        self.handle.update(self._picture(), **self._words())
-
-    def _picture(self) -> dict:
-        return {"image/png": stored_png(self.fig), "text/plain": self.alt}
-
-    def _words(self) -> dict:
-        return {"raw": True, "metadata": _shown_as(self.fig, self.alt)}
+        picture, about = _stored(self.fig, self.alt)
+        self.handle.update(picture, raw=True, metadata=about)
 
 
 def ellipse(ax: Axes, mean, cov, *, deviations: float = 2.0, **style) -> Ellipse:
