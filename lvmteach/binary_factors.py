@@ -146,7 +146,7 @@ def m_step(x: Float[Tensor, "N D"], expected: Moments) -> BinaryFactors:
 def random_start(x: Float[Tensor, "N D"], L: int) -> BinaryFactors:
     """Rare switches with small random columns about the data's mean, and the noise of all the data."""
     at_least(1, L=L)
-    x = data_matrix(x)
+    x = data_matrix(x, constant=True)
     W = x.std(0).mean() * torch.randn(x.shape[1], L, dtype=x.dtype) / 2
     log_odds = x.new_full((L,), -1.0)
     return BinaryFactors(log_odds, W, x.mean(0) - W @ log_odds.sigmoid(), x.var(0).mean())
@@ -154,7 +154,7 @@ def random_start(x: Float[Tensor, "N D"], L: int) -> BinaryFactors:
 
 def fit_exact(x: Float[Tensor, "N D"], start: BinaryFactors, *, max_steps: int = 1000, tol: float = 1e-8) -> EMFit:
     """EM with the exact posterior; log_lik is the mean log p(x), in nats per datum. Errors and warnings as `em` has."""
-    return em(data_matrix(x), start, e_step, m_step, max_steps=max_steps, tol=tol)
+    return em(data_matrix(x, constant=True), start, e_step, m_step, max_steps=max_steps, tol=tol)
 
 
 def fit_variational(
@@ -167,7 +167,7 @@ def fit_variational(
     Source: Neal and Hinton 1998.
     """
     at_least(1, sweeps=sweeps)
-    x = data_matrix(x)
+    x = data_matrix(x, constant=True)
     first = _Inferred(start, start.log_odds.sigmoid().expand(len(x), -1))
     fit = em(x, first, partial(_infer, sweeps=sweeps), _improve, max_steps=max_steps, tol=tol)
     return fit._replace(params=fit.params.params)

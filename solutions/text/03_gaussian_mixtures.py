@@ -15,7 +15,7 @@
 # - make the likelihood of a mixture grow without bound, and repair it by a prior;
 # - count free parameters, and choose the number of components by BIC.
 #
-# **Time** 100 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
+# **Time** 130 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
 # density in $D$ dimensions.
 #
 # | maths | code | shape | meaning |
@@ -37,6 +37,7 @@ import math
 import numpy as np
 import torch
 from scipy import special, stats
+from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal
 
@@ -112,7 +113,7 @@ assert np.allclose(log_p_xz, np.stack(columns, 1), atol=1e-10)  # rounding
 # %% [markdown]
 # ## Exercise 03.2: responsibilities in log space
 #
-# *10 minutes, difficulty 1 of 3, from notebook 03 "Responsibilities live in log space"*
+# *10 minutes, difficulty 1 of 3, from notebook 03 "Further: responsibilities live in log space"*
 #
 # Return $r_{nc} = p(z_n = c \mid x_n)$.
 #
@@ -260,37 +261,64 @@ ax.set(xlabel="EM step", ylabel="log p(all x), nats", title="no step falls")
 plots.show(fig, alt="The log-likelihood rises steeply in the first few EM steps, then levels off; it never falls.")
 
 # %% [markdown]
-# ## Exercise 03.5: the E step twice
+# ## Exercise 03.5: Fisher's identity, for a scale
 #
-# *5 minutes, difficulty 1 of 3, from notebook 03 "Why no step can fall"*
+# *15 minutes, difficulty 2 of 3, from notebook 03 "The log of a sum"*
 #
-# Predict. You run the E step, and then the E step once more, with no M step between them. What does the second one do?
+# All components are round now, $\Sigma_c = s_c^2 I$. Find the gradient of $\log p(x_1, \dots, x_N)$ for each $\log s_c$ by Fisher's identity:
+# differentiate $\log p(x_n, z_n = c)$, and average by the posterior. By hand, without autograd. You have not seen this formula.
 #
-# - **a** It raises the bound a little more.
-# - **b** It raises $\log p(x)$.
-# - **c** It changes nothing.
-# - **d** It makes the responsibilities harder, nearer to zero and one.
-#
-# Write the letter in quotes, in place of the dots.
+# - `x` $(N, D)$; `weights` $(C)$; `means` $(C, D)$; `scales` $(C)$.
+# - Result: $(C)$, summed over the data.
 #
 # <details><summary>Hint 1</summary>
 #
-# What do the responsibilities depend on?
+# $\log \mathcal N(x \mid \mu, s^2 I) = -D \log s - \lVert x - \mu \rVert^2 / 2 s^2 + \text{const}$. Write $u = \log s$ and differentiate for $u$.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# How large is the gap between the bound and $\log p(x)$ after the first E step?
+# Your `log_joint` and `responsibilities` are there. A stack of $s_c^2 I$ is `scales[:, None, None] ** 2 * torch.eye(D)`.
 # </details>
 
-# %%
-answer = ...
-### BEGIN SOLUTION
-# The posterior at the same parameters is the same posterior.
-answer = "c"
-### END SOLUTION
 
 # %%
-check.e_twice(answer)
+def scale_gradient(x, weights, means, scales):
+    """Gradient of log p(all x) for log scales, (C,); x (N, D), weights (C,), means (C, D), scales (C,)."""
+    ### BEGIN SOLUTION
+    covariances = scales[:, None, None] ** 2 * torch.eye(x.shape[1], dtype=x.dtype)
+    posterior = responsibilities(log_joint(x, weights, means, covariances))
+    # For u = log s: -D from -D u, and twice the half of the squared distance in scales.
+    in_scales = ((x[:, None] - means) ** 2).sum(dim=2) / scales**2
+    return torch.sum(posterior * (in_scales - x.shape[1]), dim=0)
+    ### END SOLUTION
+
+
+# %%
+scale_gradient = check.scale_gradient(scale_gradient)
+
+# %% [markdown]
+# Where is it zero? Set it to zero, and you have the M step for round components: $s_c^2 = \sum_n r_{nc} \lVert x_n - \mu_c \rVert^2 / (D N_c)$. So climb to a flat place by
+# EM, and let finite differences of scipy's density judge the slope on the way.
+
+# %%
+weights, means, scales = torch.full((3,), 1 / 3), start[1], torch.ones(3)
+
+
+def log_p(scales):
+    parts = [
+        w * stats.multivariate_normal(m, s**2).pdf(x) for w, m, s in zip(weights.numpy(), means, scales, strict=True)
+    ]
+    return np.log(np.sum(parts, 0)).sum()
+
+
+h = 1e-5
+for c in range(3):
+    up, down = (scales.numpy() * np.exp(sign * h * np.eye(3)[c]) for sign in (1, -1))
+    slope = (log_p(up) - log_p(down)) / (2 * h)
+    print(
+        f"component {c}: by the identity {scale_gradient(x, weights, means, scales)[c]:9.4f}, by small steps {slope:9.4f}"
+    )
+    assert abs(scale_gradient(x, weights, means, scales)[c] - slope) < 1e-4  # h² times the third derivative
 
 # %% [markdown]
 # ## Exercise 03.6: make it collapse
@@ -387,7 +415,7 @@ assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one facto
 #
 # ## Exercise 03.8: repair it
 #
-# *15 minutes, difficulty 2 of 3, from notebook 03 "Say what you know of widths"*
+# *15 minutes, difficulty 2 of 3, from notebook 03 "A likelihood without a maximum"*
 #
 # Say beforehand what you believe of a width: as much as if each component had seen $m$ (`points`) more data, whose
 # covariance about its mean is $v I$ (`variance`). The covariances of the M step then maximise
@@ -465,7 +493,7 @@ plots.show(fig, alt="Widths of the component that began as a needle, for three p
 # %% [markdown]
 # ## Exercise 03.9: BIC
 #
-# *10 minutes, difficulty 1 of 3, from notebook 03 "How many components?"*
+# *10 minutes, difficulty 1 of 3, from notebook 03 "Further: how many components?"*
 #
 # Return $-2 \log p(x_1, \dots, x_N) + k \log N$, where $k$ is the number of free parameters. Lower is better.
 #
@@ -517,6 +545,61 @@ for name, theirs, style in (("full", "full", "o-"), ("diagonal", "diag", "s--"),
 ax.set(xlabel="components C", ylabel="BIC, nats", title="lower is better")
 ax.legend()
 plots.show(fig, alt="BIC against the number of components for full, diagonal and spherical covariances.")
+
+# %% [markdown]
+# ## Exercise 03.10: the same EM for coins
+#
+# *20 minutes, difficulty 2 of 3, from notebook 03 "EM: guess the labels softly, fit, repeat"*
+#
+# Nothing in EM needs a Gaussian. Let $x \in \{0, 1\}^D$ and $p(x \mid z = c) = \prod_d p_{cd}^{x_d} (1 - p_{cd})^{1 - x_d}$. Derive both steps, and write one step of EM
+# from scratch.
+#
+# - `x` $(N, D)$, zeros and ones, with up to a thousand columns; `weights` $(C)$; `p` $(C, D)$, strictly between 0 and 1.
+# - Result: the pair `(weights, p)` after one E and one M step.
+#
+# <details><summary>Hint 1</summary>
+#
+# $\log p(x, z = c)$ is a sum over pixels. As matrix products it needs `x` and `1 - x`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# With known labels $\hat p_{cd}$ is the share of ones in class $c$. Now every datum belongs to every class in part.
+# </details>
+
+
+# %%
+def bernoulli_step(x, weights, p):
+    """(weights (C,), p (C, D)) after one step of EM for a mixture of coins; x (N, D) is binary."""
+    ### BEGIN SOLUTION
+    # Both faces of each coin count; in logarithms, or a thousand factors underflow.
+    log_p_x_and_z = torch.log(weights) + x @ torch.log(p).T + (1 - x) @ torch.log(1 - p).T
+    posterior = responsibilities(log_p_x_and_z)
+    owned = posterior.sum(dim=0)
+    return owned / x.shape[0], torch.einsum("nc,nd->cd", posterior, x) / owned[:, None]
+    ### END SOLUTION
+
+
+# %%
+bernoulli_step = check.bernoulli_step(bernoulli_step)
+
+# %% [markdown]
+# Digits as ink or no ink, ten components. **Before you look:** what will the ten pictures show?
+
+# %%
+ink = (torch.tensor(load_digits().data) > 7).double()
+with seeded(32):
+    weights, p = torch.full((10,), 0.1), 0.25 + 0.5 * torch.rand(10, 64)
+curve = []
+for _ in range(60):
+    joint = [stats.bernoulli(p[c].numpy()).logpmf(ink.numpy()).sum(1) + math.log(weights[c]) for c in range(10)]
+    curve.append(special.logsumexp(np.stack(joint, 1), axis=1).mean())  # oracle for the trace: scipy's coins
+    weights, p = bernoulli_step(ink, weights, p)
+    p = p.clamp(1e-3, 1 - 1e-3)  # a pixel that is never inked would have log 0
+fig, ax = plots.figure(size=(10, 1.8))
+plots.image_grid(ax, p, (8, 8), cols=10)
+plots.show(fig, alt="Ten pictures of 8 by 8 probabilities: blurred digits, some of them two digits over one another.")
+print(f"log p(x) {curve[0]:.2f} -> {curve[-1]:.2f} nats an image")
+assert (np.diff(curve) > -1e-3).all()  # never falls, but for what the clamp costs
 
 # %% [markdown]
 # ## An open problem

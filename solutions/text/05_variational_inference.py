@@ -15,9 +15,9 @@
 # - prove $\mathrm{ELBO} \le \log p(x)$, name the gap, and say when it is zero;
 # - write the ELBO of a Gaussian $q$ by hand, and watch it tighten as $q$ improves;
 # - update a factorised $q$ coordinate by coordinate;
-# - run EM for a log-linear model with latent classes, from expected counts and a gradient.
+# - write the M step of variational EM for a noise, with what $q$ is unsure of.
 #
-# **Time** 140 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
+# **Time** 125 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
 # expectations, derivatives of a logarithm of a sum.
 #
 # | maths | code | shape | meaning |
@@ -27,7 +27,7 @@
 # | $q(z)$ | `q` | $N \times C$ | a distribution in each row |
 # | $W, \sigma$ | `W`, `noise` | $D \times L$, number | linear decoder, standard deviation of its noise |
 # | $\mu, \Sigma$ | `mu`, `cov` | $D$, $D \times D$ | mean and covariance of a target Gaussian |
-# | $f(x), w_c$ | `features`, `w` | $M \times F$, $C \times F$ | features of all $M$ outcomes, weights of each class |
+# | $m_{nl}$ | `m` | $N \times L$ | probability under $q$ that switch $l$ is on |
 #
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
@@ -39,8 +39,8 @@ import math
 import numpy as np
 import torch
 from scipy import integrate, stats
-from sklearn.datasets import load_digits
 
+from lvmteach import binary_factors
 from lvmteach.classroom.exercises import variational_inference as check
 from lvmteach.classroom.figures import plots
 from lvmteach.runtime import seeded
@@ -50,7 +50,7 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## Exercise 05.1: the KL of two Gaussians
 #
-# *10 minutes, difficulty 1 of 3, from notebook 05 "A distance that is none"*
+# *10 minutes, difficulty 1 of 3, from notebook 05 "KL divergence"*
 #
 # $q$ and $p$ are Gaussians in $D$ dimensions, both with independent coordinates. Derive
 # $\mathrm{KL}(q \Vert p) = \mathbb E_q[\log q - \log p]$, and return it for a batch of $q$ and one $p$.
@@ -87,7 +87,7 @@ gaussian_kl = check.gaussian_kl(gaussian_kl)
 # %% [markdown]
 # ## Exercise 05.2: which is dearest?
 #
-# *5 minutes, difficulty 1 of 3, from notebook 05 "A distance that is none"*
+# *5 minutes, difficulty 1 of 3, from notebook 05 "KL divergence"*
 #
 # Predict, then run. $p = \mathcal N(0, 1)$. Which $q$ has the largest $\mathrm{KL}(q \Vert p)$?
 #
@@ -356,7 +356,7 @@ assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
 # %% [markdown]
 # ## Exercise 05.7: tighten it
 #
-# *15 minutes, difficulty 2 of 3, from notebook 05 "The same by gradient"*
+# *15 minutes, difficulty 2 of 3, from notebook 05 "Further: the same by gradient"*
 #
 # Usually nobody hands you the best $q$: climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent on
 # the ELBO of each datum, in $m$ and in $\log s$ at once,
@@ -531,155 +531,62 @@ for rho in (0.9, 0.99):
     assert sweeps == math.ceil((updates + 1) / 2)
 
 # %% [markdown]
-# ## Exercise 05.10: expected counts
+# ## Exercise 05.10: the noise that is left
 #
-# *15 minutes, difficulty 2 of 3, from notebook 05 "A log-linear model with latent classes"*
+# *15 minutes, difficulty 2 of 3, from notebook 05 "Variational EM: learning through an inexact q"*
 #
-# All $M$ outcomes $x$ can be listed, each with its features $f(x)$, and it is known how often each was seen. The model:
-# $p(z = c) = \pi_c$ and $p(x \mid z = c) = e^{w_c \cdot f(x)} / \sum_{x'} e^{w_c \cdot f(x')}$, the sum over all outcomes. Write
-# its E step: with $q_{nc} = p(z = c \mid x_n)$, return
+# Binary factors, $x \mid z \sim \mathcal N(W z + b, \sigma^2 I)$ with switches $z \in \{0, 1\}^L$, and
+# $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$. The M step of variational EM for the noise: which $\sigma^2$ maximises the ELBO,
+# if $W$, $b$ and $q$ are held fixed? Derive it, and return it.
 #
-# $$\bar\pi_c = \frac1N \sum_n q_{nc}, \qquad \bar f_c = \frac1N \sum_n q_{nc}\, f(x_n).$$
-#
-# - `log_pi` $(C)$; `w` $(C, F)$; `features` $(M, F)$, a row an outcome; `counts` $(M)$, how often each was seen; $N$ is
-#   their sum. Scores $w_c \cdot f$ may be in the hundreds.
-# - Result: the pair `(classes, totals)`, $(C)$ and $(C, F)$, per datum.
+# - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities.
+# - Result: one number, a variance.
 #
 # <details><summary>Hint 1</summary>
 #
-# The scores are $(M, C)$. Two normalisations follow one another: one over outcomes, for $p(x \mid c)$, one over classes,
-# for the posterior. Which axis is which?
+# Only $-\frac{ND}{2} \log \sigma^2 - \frac{1}{2 \sigma^2} \sum_n \mathbb E_q \lVert x_n - b - W z_n \rVert^2$ contains $\sigma^2$.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Two data with the same outcome have the same posterior. So sum over outcomes, each weighted by its share of the data.
+# $\mathbb E_q$ of a square is the square of the mean plus a variance. What is the variance of a switch?
 # </details>
 
 
 # %%
-def expected_counts(log_pi, w, features, counts):
-    """(classes (C,), totals (C, F)) per datum; log_pi (C,), w (C, F), features (M, F), counts (M,)."""
+def noise_step(x, W, b, m):
+    """The variance that maximises the ELBO; x (N, D), W (D, L), b (D,), m (N, L)."""
     ### BEGIN SOLUTION
-    # Each class is a distribution over outcomes: it normalises down its column.
-    log_x_given_z = torch.log_softmax(features @ w.T, dim=0)
-    # Bayes' rule along each row.
-    q = torch.softmax(log_x_given_z + log_pi, dim=1)
-    weighted = q * counts[:, None] / counts.sum()
-    return weighted.sum(dim=0), torch.einsum("mc,mf->cf", weighted, features)
+    # What the mean of q leaves unexplained.
+    missed = ((x - b - m @ W.T) ** 2).sum()
+    # Each switch's own variance m (1 - m), carried to x by its column; independent under q, so they add.
+    unsure = (m * (1 - m) * (W**2).sum(dim=0)).sum()
+    return (missed + unsure) / (x.shape[0] * x.shape[1])
     ### END SOLUTION
 
 
 # %%
-expected_counts = check.expected_counts(expected_counts)
+noise_step = check.noise_step(noise_step)
 
 # %% [markdown]
-# Data: the middle of each 8 x 8 digit as six blocks, dark or light: 64 outcomes. Features: the six blocks, and for each
-# of the three rows whether both of its blocks are dark. **Sum the expected features over the classes: what do you get?**
+# How large is the share of the doubt? **Before you look:** what happens to $\sigma^2$ if you leave it out, in each M step anew?
 
 # %%
-images = load_digits().images[:, 1:7, 2:6]
-blocks = images.reshape(-1, 3, 2, 2, 2).mean((2, 4)).reshape(-1, 6)
-dark = torch.tensor(blocks > np.median(blocks, 0))
-outcome = (dark.long() * 2 ** torch.arange(5, -1, -1)).sum(1)
-counts = torch.bincount(outcome, minlength=64).double()
-bits = (torch.arange(64)[:, None] >> torch.arange(5, -1, -1) & 1).double()
-features = torch.cat([bits, bits[:, ::2] * bits[:, 1::2]], 1)
-with seeded(43):
-    start = torch.full((3,), -math.log(3)), 0.5 * torch.randn(3, 9)
-classes, totals = expected_counts(*start, features, counts)
-pairs = np.concatenate([dark, dark[:, ::2] & dark[:, 1::2]], 1).mean(0)  # oracle: from the images, without classes
-print("over all classes", *(f"{value:.4f}" for value in totals.sum(0)), " of the images", f"{pairs[0]:.4f} ...")
-assert np.allclose(totals.sum(0), pairs, atol=1e-12)  # rounding
-assert abs(classes.sum() - 1) < 1e-12
+bars = torch.cat([torch.eye(3).repeat_interleave(3, 1), torch.eye(3).repeat(1, 3)])
+truth = binary_factors.BinaryFactors(torch.full((6,), -1.0), bars.T.contiguous(), torch.zeros(9), torch.tensor(0.3))
+with seeded(44):
+    images, _ = binary_factors.sample(truth, 1000)
+m = binary_factors.mean_field(images, truth, sweeps=50).m
+with_doubt = noise_step(images, truth.W, truth.b, m)
+without = (images - m @ truth.W.T).square().mean()
+print(f"truth 0.3; M step {with_doubt:.4f}, without the doubt {without:.4f}")
+# Oracle: the ELBO as the library writes it, over a grid of variances.
+grid = torch.linspace(0.2, 0.4, 2001)
+bounds = torch.stack([binary_factors.elbo(images, truth._replace(variance=v), m) for v in grid])
+assert abs(grid[bounds.argmax()] - with_doubt) < 1e-4  # the grid's spacing
+assert without < with_doubt
 
 # %% [markdown]
-# ## Exercise 05.11: the gradient for the weights
-#
-# *15 minutes, difficulty 2 of 3, from notebook 05 "A log-linear model with latent classes"*
-#
-# The M step has no closed form for $w$, but a gradient. With the expected counts held fixed, differentiate
-#
-# $$\frac1N \sum_n \sum_c q_{nc} \log p(x_n, z_n = c)$$
-#
-# for each $w_c$. What you find is the difference of two averages of features; say in words which.
-#
-# - `classes` $(C)$, `totals` $(C, F)$: the expected counts per datum, from the E step.
-# - `w` $(C, F)$, `features` $(M, F)$, with scores in the hundreds.
-# - Result: $(C, F)$. By hand, without autograd.
-#
-# <details><summary>Hint 1</summary>
-#
-# $\log p(x \mid c) = w_c \cdot f(x) - \log Z_c$. In the sum over $n$ the first part is $w_c \cdot \bar f_c$. With which factor does
-# $\log Z_c$ occur?
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# $\nabla \log Z_c = \nabla Z_c / Z_c = \sum_x p(x \mid c)\, f(x)$: the features that the model expects.
-# </details>
-
-
-# %%
-def weight_gradient(classes, totals, w, features):
-    """Gradient for w of the expected log joint per datum, (C, F); classes (C,), totals (C, F), features (M, F)."""
-    ### BEGIN SOLUTION
-    # Sum over n of q_nc (w_c f(x_n) - log Z_c) / N = w_c totals_c - classes_c log Z_c.
-    p = torch.softmax(features @ w.T, dim=0)
-    under_model = torch.einsum("mc,mf->cf", p, features)
-    # Seen minus expected; both per datum, so the model's count as often as the class occurs.
-    return totals - classes[:, None] * under_model
-    ### END SOLUTION
-
-
-# %%
-weight_gradient = check.weight_gradient(weight_gradient)
-
-# %% [markdown]
-# Where the expected counts were just taken, this is also the gradient of $\log p(x)$ itself: bound and evidence touch
-# there. The oracle lists all outcomes and classes, and leaves the rest to autograd.
-
-
-# %%
-def log_lik(log_pi, w):
-    """Log-likelihood in nats a digit, outcome by outcome and class by class."""
-    p_x = 0
-    for c in range(len(w)):
-        weight = (features @ w[c]).exp()
-        p_x = p_x + log_pi[c].exp() * weight / weight.sum()
-    return counts @ p_x.log() / counts.sum()
-
-
-slope = weight_gradient(classes, totals, start[1], features)
-truth = torch.func.grad(log_lik, argnums=1)(*start)
-print(f"largest slope {truth.abs().max():.4f}, largest difference {(slope - truth).abs().max():.0e}")
-assert torch.allclose(slope, truth, atol=1e-12)  # rounding
-
-# %% [markdown]
-# Your two functions are EM. The M step takes five gradient steps: any rise will do. (No two feature vectors are further
-# apart than 3, so the curvature is at most $1.5^2$ and a step of $1 / 1.5^2$ cannot overshoot.)
-
-# %%
-log_pi, w = start
-curve = [log_lik(log_pi, w)]
-for _ in range(300):
-    classes, totals = expected_counts(log_pi, w, features, counts)
-    log_pi = classes.log()
-    for _ in range(5):
-        w = w + weight_gradient(classes, totals, w, features) / 1.5**2
-    curve.append(log_lik(log_pi, w))
-curve = torch.stack(curve)
-shares = counts[counts > 0] / counts.sum()
-ceiling = (shares * shares.log()).sum()  # no model can beat the shares themselves
-fig, ax = plots.figure()
-ax.plot(curve, color=plots.BLUE, label="three classes, nine features")
-ax.axhline(ceiling, ls="--", color=plots.BLACK, label="the shares themselves")
-ax.set(xscale="symlog", xlim=(0, 300), xlabel="EM step", ylabel="log p(x), nats a digit", title="no step falls")
-ax.legend(loc="lower right")
-plots.show(fig, alt="The log-likelihood rises over EM steps without ever falling, and stays below a dashed ceiling.")
-assert (curve.diff() > -1e-12).all()  # no step falls, but for rounding
-assert curve[-1] < ceiling
-
-# %% [markdown]
-# ## Exercise 05.12: which gap?
+# ## Exercise 05.11: which gap?
 #
 # *5 minutes, difficulty 1 of 3, from notebook 05 "Amortised inference: one net instead of N fits"*
 #
@@ -731,7 +638,7 @@ check.which_gap(answer)
 # - A factorised $q$ stops at a gap that its family cannot close; its variances are those of one coordinate when the others
 #   are known.
 # - Coordinate ascent uses each update at once; the closer the coordinates go together, the shorter its steps.
-# - The gradient for log-linear weights is features seen minus features expected, class by class.
+# - An M step through $q$ counts what $q$ is unsure of: without it the noise comes out too small.
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 10; Blei, Kucukelbir and McAuliffe 2017,
 # *Variational Inference: A Review for Statisticians*.

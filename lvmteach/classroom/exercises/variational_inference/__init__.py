@@ -4,11 +4,10 @@ from lvmteach.classroom.exercises.variational_inference.cavi_sweep import cavi_s
 from lvmteach.classroom.exercises.variational_inference.climb import climb
 from lvmteach.classroom.exercises.variational_inference.closer_together import closer_together
 from lvmteach.classroom.exercises.variational_inference.elbo import elbo
-from lvmteach.classroom.exercises.variational_inference.expected_counts import expected_counts
 from lvmteach.classroom.exercises.variational_inference.gap import gap
 from lvmteach.classroom.exercises.variational_inference.gaussian_elbo import gaussian_elbo
 from lvmteach.classroom.exercises.variational_inference.gaussian_kl import gaussian_kl
-from lvmteach.classroom.exercises.variational_inference.weight_gradient import weight_gradient
+from lvmteach.classroom.exercises.variational_inference.noise_step import noise_step
 from lvmteach.classroom.exercises.variational_inference.when_tight import when_tight
 from lvmteach.classroom.exercises.variational_inference.which_gap import which_gap
 from lvmteach.classroom.exercises.variational_inference.widest_loses import widest_loses
@@ -19,11 +18,10 @@ __all__ = [
     "climb",
     "closer_together",
     "elbo",
-    "expected_counts",
     "gap",
     "gaussian_elbo",
     "gaussian_kl",
-    "weight_gradient",
+    "noise_step",
     "when_tight",
     "which_gap",
     "widest_loses",
