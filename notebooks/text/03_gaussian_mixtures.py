@@ -266,7 +266,7 @@ fig, ax = plots.figure()
 steps = np.arange(len(left))
 ax.semilogy(steps, left, "o-", label="EM")
 ax.semilogy(
-    steps, left[early] * factor ** (steps - early), "--", color=plots.BLACK, label=f"factor {factor:.2f} a step"
+    steps, float(left[early]) * factor ** (steps - early), "--", color=plots.BLACK, label=f"factor {factor:.2f} a step"
 )
 ax.set(xlabel="EM step", ylabel="log p(x) still to gain, nats per datum")
 ax.legend()
@@ -382,7 +382,7 @@ ask.discuss(
 # Press E, M, E, M yourself. (The lecture demo at the end does the same for all parameters of the three clouds.)
 
 # %%
-explore("touching_bounds", steps="EMEME")
+bounds_demo = explore("touching_bounds", steps="EMEME")
 
 # %% tags=["check"]
 params = guess
@@ -871,7 +871,7 @@ plots.show(fig, alt="A row of smooth digit shapes, each a style of a digit; belo
 # </details>
 
 # %%
-explore("stepper")
+stepper = explore("stepper")
 
 # %% [markdown]
 # ## Summary
