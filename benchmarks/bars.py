@@ -7,6 +7,9 @@ step of 20 images takes 20 draws and the dreams of its sleep step 20 more, a rew
 get 160 000 draws, so that K = 5 makes 1600 steps; the exact methods draw nothing and make 4000. The rate is chosen on
 ten starts, and what is kept comes from ten others: chosen numbers flatter. Below them stand the controls of notebook
 06, which ask why the exact ELBO loses: all at rate 4.
+
+In the file as it stands the exact methods were run on a shared machine with fewer rates: maximum likelihood at 4, the
+exact ELBO at 1, 2 and 8, and at 4 as a control.
 """
 
 from __future__ import annotations
@@ -95,6 +98,12 @@ def wake_then_exact_q(m: Machine, x: Tensor, rate: float) -> None:
     theta_and_q(nothing, elbo)(m, x, rate)
 
 
+def elbo_on_all_images(m: Machine, x: Tensor, rate: float) -> None:
+    """No draws, no batches: nothing is left to chance."""
+    share = WORLD.log_prob.exp() * len(WORLD.images)
+    climb(m, lambda m: exact(m, WORLD.images).elbo * share, rate)
+
+
 METHODS = (
     alone(6, "exact maximum likelihood", 0, climbing(lambda m, x: exact(m, x).log_p)),
     alone(6, "exact ELBO", 0, climbing(elbo)),
@@ -104,10 +113,6 @@ METHODS = (
     alone(7, "score function, leave-one-out, K = 5", 5, climbing(lambda m, x: score_elbo(m, x, 5))),
     alone(7, "Gumbel-softmax, τ = 1, K = 5", 5, climbing(lambda m, x: gumbel_elbo(m, x, 5, 1.0))),
     alone(7, "Gumbel-softmax, τ = 0.5, K = 5", 5, climbing(lambda m, x: gumbel_elbo(m, x, 5, 0.5))),
-    alone(
-        7, "straight-through Gumbel, τ = 1, K = 5", 5,
-        climbing(lambda m, x: gumbel_elbo(m, x, 5, 1.0, straight_through=True)),
-    ),
     alone(9, "K-sample bound, leave-one-out, K = 5", 5, climbing(lambda m, x: score_bound(m, x, 5))),
 )  # fmt: skip
 
@@ -120,7 +125,7 @@ CONTROLS = (
     Method(0, "wake-sleep, then wake-sleep again", 0, ((1.0, wake_sleep), (1.0, wake_sleep))),
     Method(0, "wake-sleep, then exact ELBO", 0, ((1.0, wake_sleep), (1.0, climbing(elbo)))),
     Method(0, "500 steps of wake-sleep, then exact ELBO", 0, ((0.125, wake_sleep), (0.875, climbing(elbo)))),
-    Method(0, "exact ELBO, then wake-sleep", 0, ((1.0, climbing(elbo)), (1.0, wake_sleep))),
+    Method(0, "exact ELBO, then 1500 steps on all images", 0, ((1.0, climbing(elbo)), (0.375, elbo_on_all_images))),
 )
 
 
@@ -166,7 +171,7 @@ def main() -> None:
         if method.stage:
             tried = torch.stack([teach(method, rate, seed=1).curve[-1].mean() for rate in rates]).nan_to_num(torch.inf)
         best = rates[int(tried.argmin())]
-        taught = teach(method, best, seed=2)
+        taught = teach(method, best, seed=2 if method.draws else 9)
         rows.append((tried.expand(len(RATES)), best, taught))
         by_rate = ", ".join(f"{r:g}: {v:.2f}" for r, v in zip(rates, tried.tolist(), strict=True))
         end = taught.curve[-1]
