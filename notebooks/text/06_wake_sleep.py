@@ -270,7 +270,7 @@ assert 0.3 < legal < 0.5  # enumeration, for this machine; broken bars are the m
 # Watch both nets learn: drag `moment` through the training, and change how much the machine sleeps.
 
 # %%
-explore("wake_sleep")
+both_nets = explore("wake_sleep")
 
 # %% [markdown]
 # ## Two divergences
@@ -786,9 +786,7 @@ assert gone < untaught  # worse than no teaching
 # machine* (RBM), $p(z_1, z_2) \propto e^{z_1^\top W z_2 + b^\top z_1 + c^\top z_2}$, and directed layers like ours hang below.
 
 # %%
-fig = graph(
-    {"z₂": latent(0, 2), "z₁": latent(0, 1), "x": observed(0, 0)}, ["z₁ -- z₂", "z₁ -> x"], title="deep belief net"
-)
+fig = graph({"z₂": latent(0, 2), "z₁": latent(0, 1), "x": observed(0, 0)}, ["z₁ -- z₂", "z₁ -> x"])
 plots.show(fig, alt="z2 and z1 are joined by a line without direction, an arrow leads from z1 down to x.")
 
 # %% [markdown]
@@ -840,7 +838,7 @@ assert abs(undirected) < 1e-12 < 0.01 < directed
 # </details>
 
 # %%
-explore("wake_sleep", moment=40, sleeps="1")
+demo = explore("wake_sleep", moment=40, sleeps="1")
 
 # %% tags=["check"]
 records = recorded()

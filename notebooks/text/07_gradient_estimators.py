@@ -402,7 +402,7 @@ guess.discuss(
 # Move it yourself: K, D and the estimator.
 
 # %%
-explore("gradient_explorer", K=4, D=64, kind="score function")
+spread = explore("gradient_explorer", K=4, D=64, kind="score function")
 
 # %% tags=["check"]
 for kind in KINDS:
@@ -1180,7 +1180,7 @@ assert (samples - TRUTH_OF[SQUARE]).abs().max() < 1e-12
 # </details>
 
 # %%
-explore("gradient_explorer", K=4, D=8, kind="score function")
+demo = explore("gradient_explorer", K=4, D=8, kind="score function")
 
 # %% tags=["check"]
 worth = variance("score function", 64, 1) / variance("reparameterised", 64, 1)
