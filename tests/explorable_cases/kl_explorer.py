@@ -26,6 +26,6 @@ BUGS = [
     ("wide = e[2] - e[0]", "wide = e[2]"),
     ("(Z[i] - m) ** 2", "Z[i] ** 2"),
     ("forward: kl(logPost, logQ)", "forward: kl(logJoint, logQ)"),
-    ("fixed(m, 2)", "fixed(m, 1)"),
+    ("0 : m, 2)", "0 : m, 1)"),
     ("maths.js", "let top = -Infinity;", "let top = 0;"),
 ]
