@@ -1,0 +1,156 @@
+"""The numbers of stage 10 with their spread: three seeds each, on MNIST and made data.
+
+python -m benchmarks.richer                       all of them, about a quarter of an hour on one core
+python -m benchmarks.richer clusters imputation   those named
+
+Test images are looked at once, at the end of each run; what is chosen is chosen on the validation set.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from lvmteach import vade
+from lvmteach.bounds import elbo, elbo_analytic
+from lvmteach.data import dynamic, load_images, threshold
+from lvmteach.evaluation import log_marginal
+from lvmteach.missing import impute, impute_weighted
+from lvmteach.rate_distortion import beta_elbo
+from lvmteach.runtime import seeded
+from lvmteach.training import cosine, train
+from lvmteach.vae import VAE, GaussianDecoder, GaussianEncoder, StandardNormal, StudentTDecoder, pretrained
+
+SEEDS = (1, 2, 3)
+Result = dict[str, float]
+BETAS = (1.0, 2.0, 4.0, 8.0, 20.0), (0.5, 0.2, 0.05)  # two walks, each from the packaged VAE
+
+
+def clusters(seed: int) -> Iterator[tuple[str, Result]]:
+    """Accuracy on the test set by one-to-one matching, before and after three joint epochs."""
+    data = load_images("mnist")
+    began = time.process_time()
+    with seeded(seed):
+        model = pretrained("iwae_1").model
+        x = dynamic(data.train[torch.randperm(len(data.train))])
+        choice = vade.fit_clusters(model, x[:30_000], x[45_000:], C=10)
+        before = bounds(model, data.test)
+        model.prior = choice.prior()
+        labels = data.test_labels
+        yield (
+            "mixture fitted to q(z)",
+            {
+                "accuracy": vade.matched_accuracy(vade.clusters(model, threshold(data.test)), labels),
+                "seconds": time.process_time() - began,
+                **{f"{name} before": value for name, value in before.items()},
+                **bounds(model, data.test),
+            },
+        )
+        fit(model, lambda model, x: -elbo_analytic(*vade.terms(model, x)).mean(), data.train, epochs=3)
+        yield (
+            "three joint epochs more",
+            {
+                "accuracy": vade.matched_accuracy(vade.clusters(model, threshold(data.test)), labels),
+                "seconds": time.process_time() - began,
+                **bounds(model, data.test),
+            },
+        )
+
+
+def rate_distortion(seed: int) -> Iterator[tuple[str, Result]]:
+    """Three epochs at each beta, from where the last one ended."""
+    data = load_images("mnist")
+    with seeded(seed):
+        x = dynamic(data.test[::10])
+        for walk in BETAS:
+            model = pretrained("iwae_1").model
+            for beta in walk:
+                if beta != 1:
+                    fit(model, lambda m, x, beta=beta: -beta_elbo(*m.terms(x), beta).mean(), data.train, epochs=3)
+                with torch.no_grad():
+                    log_lik, kl = model.terms(x, K=64)
+                rate, distortion = float(kl.mean()), -float(log_lik.mean())
+                yield f"beta = {beta:g}", {"rate": rate, "distortion": distortion, "-ELBO": rate + distortion}
+
+
+def imputation(seed: int) -> Iterator[tuple[str, Result]]:
+    """Half the pixels missing completely at random: wrong pixels among the missing, and their cross-entropy."""
+    data = load_images("mnist")
+    with seeded(seed):
+        model = pretrained("iwae_1").model
+        x = dynamic(data.test[::10])
+        missing = torch.rand(x.shape) < 0.5
+        mean = data.train.mean(0)
+        yield "mean of the pixel", score(mean.expand_as(x), x, missing)
+        yield "SNIS, K = 1000", score(impute_weighted(model, x, missing, K=1000, fill=mean).mean, x, missing)
+        yield "pseudo-Gibbs, 60 turns", score(impute(model, x, missing, 60, warm_up=20).mean, x, missing)
+        repaired = impute(model, x, missing, 300, warm_up=60, metropolis=True)
+        yield "Metropolis, turns 60 to 300", {**score(repaired.mean, x, missing), "accepted": repaired.accepted}
+
+
+def student(seed: int) -> Iterator[tuple[str, Result]]:
+    """Angle between the axis found and the true one, degrees, where one row in twenty lies far off."""
+    D, N = 5, 600
+    with seeded(seed):
+        w = torch.randn(D)
+        w = 2 * w / w.norm()
+        off = torch.randn(D)
+        off -= (off @ w) * w / (w @ w)
+        outlier = torch.rand(N, 1) < 0.05
+        x = torch.randn(N, 1) * w + 0.4 * torch.randn(N, D) + outlier * 15 * torch.randn(N, 1) * off / off.norm()
+        for name, decoder in (("Gaussian", GaussianDecoder(1, D, ())), ("Student, df = 4", StudentTDecoder(1, D, ()))):
+            model = VAE(GaussianEncoder(D, 1, (32,)), decoder, StandardNormal(1))
+            train(model, lambda m, x: -elbo(m.log_weights(x, 4)).mean(), x, steps=1500, lr=1e-2, progress=False)
+            found = decoder.net[0].weight[:, 0].detach()
+            cosine_of = (found @ w).abs() / found.norm() / w.norm()
+            yield (
+                name,
+                {
+                    "degrees": float(torch.rad2deg(torch.acos(cosine_of.clamp(max=1)))),
+                    "sigma": float(decoder.log_scale.exp()),
+                },
+            )
+
+
+def fit(model: VAE, loss: Callable, x: Tensor, epochs: int) -> None:
+    """A few epochs from a trained model, at a rate that falls from 5e-4."""
+    steps = epochs * len(x) // 200
+    train(model, loss, x, steps=steps, batch_size=200, lr=cosine(5e-4, 1e-5, steps), prepare=dynamic, progress=False)
+
+
+def bounds(model: VAE, test: Tensor) -> Result:
+    """ELBO and the bound of 64 samples on a tenth of the test images, nats."""
+    x = dynamic(test[::10])
+    with torch.no_grad():
+        return {"ELBO": float(elbo(model.log_weights(x, 64)).mean()), "L_64": float(log_marginal(model, x, 64).mean())}
+
+
+def score(p: Tensor, x: Tensor, missing: Tensor) -> Result:
+    """Share of missing pixels that the likelier value gets wrong, in per cent, and nats a missing pixel."""
+    p = p.clamp(1e-4, 1 - 1e-4)[missing]
+    x = x[missing]
+    nats = -(x * p.log() + (1 - x) * (1 - p).log()).mean()
+    return {"error %": 100 * float(((p > 0.5) != (x > 0.5)).float().mean()), "nats": float(nats)}
+
+
+PARTS = {"clusters": clusters, "rate_distortion": rate_distortion, "imputation": imputation, "student": student}
+
+
+def main(names: list[str]) -> None:
+    """Every part named, or all; a line a method with the mean and the spread over seeds, and each seed's value."""
+    for name in names or PARTS:
+        print(f"# {name}", flush=True)
+        runs = [dict(PARTS[name](seed)) for seed in SEEDS]
+        for method in runs[0]:
+            for what in runs[0][method]:
+                values = torch.tensor([run[method][what] for run in runs])
+                each = ", ".join(f"{value:.4g}" for value in values.tolist())
+                print(f"{method:<30} {what:<12} {values.mean():9.4g} ± {values.std():.2g}   ({each})", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
