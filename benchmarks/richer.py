@@ -37,7 +37,7 @@ def clusters(seed: int) -> Iterator[tuple[str, Result]]:
     with seeded(seed):
         model = pretrained("iwae_1").model
         x = dynamic(data.train[torch.randperm(len(data.train))])
-        choice = vade.fit_clusters(model, x[:30_000], x[45_000:], C=10)
+        choice = vade.fit_clusters(model, x[:20_000], x[45_000:], C=10, restarts=20)
         before = bounds(model, data.test)
         model.prior = choice.prior()
         labels = data.test_labels
@@ -87,9 +87,9 @@ def imputation(seed: int) -> Iterator[tuple[str, Result]]:
         mean = data.train.mean(0)
         yield "mean of the pixel", score(mean.expand_as(x), x, missing)
         yield "SNIS, K = 1000", score(impute_weighted(model, x, missing, K=1000, fill=mean).mean, x, missing)
-        yield "pseudo-Gibbs, 60 turns", score(impute(model, x, missing, 60, warm_up=20).mean, x, missing)
-        repaired = impute(model, x, missing, 300, warm_up=60, metropolis=True)
-        yield "Metropolis, turns 60 to 300", {**score(repaired.mean, x, missing), "accepted": repaired.accepted}
+        yield "pseudo-Gibbs, turns 40 to 200", score(impute(model, x, missing, 200, warm_up=40).mean, x, missing)
+        repaired = impute(model, x, missing, 400, warm_up=60, metropolis=True)
+        yield "Metropolis, turns 60 to 400", {**score(repaired.mean, x, missing), "accepted": repaired.accepted}
 
 
 def student(seed: int) -> Iterator[tuple[str, Result]]:
@@ -102,16 +102,26 @@ def student(seed: int) -> Iterator[tuple[str, Result]]:
         off -= (off @ w) * w / (w @ w)
         outlier = torch.rand(N, 1) < 0.05
         x = torch.randn(N, 1) * w + 0.4 * torch.randn(N, D) + outlier * 15 * torch.randn(N, 1) * off / off.norm()
-        for name, decoder in (("Gaussian", GaussianDecoder(1, D, ())), ("Student, df = 4", StudentTDecoder(1, D, ()))):
+        for name, decoder in (
+            ("Gaussian", GaussianDecoder(1, D, ())),
+            ("Student, df = 2", StudentTDecoder(1, D, (), df=2.0)),
+        ):
             model = VAE(GaussianEncoder(D, 1, (32,)), decoder, StandardNormal(1))
-            train(model, lambda m, x: -elbo(m.log_weights(x, 4)).mean(), x, steps=1500, lr=1e-2, progress=False)
+            train(
+                model,
+                lambda m, x: -elbo(m.log_weights(x, 4)).mean(),
+                x,
+                steps=1500,
+                lr=cosine(2e-2, 5e-4, 1500),
+                progress=False,
+            )
             found = decoder.net[0].weight[:, 0].detach()
             cosine_of = (found @ w).abs() / found.norm() / w.norm()
             yield (
                 name,
                 {
                     "degrees": float(torch.rad2deg(torch.acos(cosine_of.clamp(max=1)))),
-                    "sigma": float(decoder.log_scale.exp()),
+                    "sigma": float(decoder.log_scale.detach().exp()),
                 },
             )
 
