@@ -7,7 +7,7 @@ def settings():
     rng = np.random.default_rng(0)
     return [
         {"outlier": (float(x), float(y)), "df": int(df)}
-        for x, y, df in zip(rng.uniform(-9, 9, 210), rng.uniform(-6, 6, 210), rng.integers(1, 31, 210), strict=True)
+        for x, y, df in zip(rng.uniform(-9, 9, 210), rng.uniform(-9, 9, 210), rng.integers(1, 31, 210), strict=True)
     ]
 
 

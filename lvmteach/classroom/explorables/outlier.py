@@ -16,11 +16,11 @@ from lvmteach.classroom.explorables.kit import numbers
 TITLE = "An outlier, and two opinions of it"
 NOISE = 0.4
 ANGLES = (torch.arange(1801, dtype=torch.float64) - 900) * math.pi / 1800  # a tenth of a degree apart
-STILLS = ({"outlier": (0.5, 1.5)}, {"outlier": (1.0, 5.5), "df": 30})
+STILLS = ({"outlier": (1.0, 4.0)}, {"outlier": (1.0, 7.0), "df": 30})
 
 
 class Values(NamedTuple):
-    outlier: tuple[float, float] = (1.0, 4.0)
+    outlier: tuple[float, float] = (1.0, 7.0)
     df: int = 2
 
 
@@ -33,7 +33,7 @@ class Result(NamedTuple):
 
 def payload() -> dict[str, Any]:
     stream = np.random.RandomState(4)
-    along, across = 2 * stream.standard_normal(40), NOISE * stream.standard_normal(40)
+    along, across = 1.8 * stream.standard_normal(14), NOISE * stream.standard_normal(14)
     return {"cloud": np.stack([along, across], 1).round(3)}
 
 

@@ -21,7 +21,7 @@ function best(points, cost) {
 
 export default {
   about: "A cloud of points along an axis, one outlier to drag, and the axes that a Gaussian and a Student t model find.",
-  start: { outlier: [1, 4], df: 2 },
+  start: { outlier: [1, 7], df: 2 },
   controls: [
     { kind: "point", name: "outlier", panel: 0, label: "outlier" },
     { kind: "slider", name: "df", label: "degrees of freedom ν", low: 1, high: 30, step: 1 },
@@ -39,15 +39,15 @@ export default {
   words: ({ gaussian, student, pull, most }, { df }) =>
     `the Gaussian's axis lies at ${fixed(degrees(gaussian), 1)} degrees, Student's (ν = ${df}) at ${fixed(degrees(student), 1)}; the outlier pulls with ${fixed(Math.abs(pull), 2)} of at most ${fixed(most, 2)}`,
 
-  layout: { columns: [1], wide: 1.5 },
-  panels: [{ x: [-9, 9], y: [-6, 6], xlabel: "x₁", ylabel: "x₂", equal: true, title: "drag the outlier", legend: "top right" }],
+  layout: { columns: [1], wide: 1.3 },
+  panels: [{ x: [-9, 9], y: [-9, 9], xlabel: "x₁", ylabel: "x₂", equal: true, title: "drag the outlier", legend: "top right" }],
 
   still([plane], { cloud }, theme) {
     plane.dots(cloud.map(([x]) => x), cloud.map(([, y]) => y), { color: theme.grey, radius: 3 });
   },
 
   moving([plane], _, { gaussian, student }, { outlier }, theme) {
-    const axis = (a, style) => plane.line([-9 * Math.cos(a), 9 * Math.cos(a)], [-9 * Math.sin(a), 9 * Math.sin(a)], style);
+    const axis = (a, style) => plane.line([-13 * Math.cos(a), 13 * Math.cos(a)], [-13 * Math.sin(a), 13 * Math.sin(a)], style);
     axis(gaussian, { color: theme.orange, dash: [8, 5], width: 3, label: "Gaussian" });
     axis(student, { color: theme.blue, width: 3, label: "Student t" });
     plane.ring(outlier, { color: theme.red });
