@@ -42,8 +42,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from lvmteach.bounds import elbo, elbo_analytic, iwae
-from lvmteach.classroom.explorables import widgets
-from lvmteach.classroom.explorables.scenes.vae import Drawing, LatentExplorer, Morph
+from lvmteach.classroom.explorables import explore
 from lvmteach.classroom.figures import plots
 from lvmteach.data import dynamic, letters, load_images
 from lvmteach.evaluation import active_units, log_likelihood, log_marginal, reconstruct
@@ -781,7 +780,7 @@ for beta in (1.0, 0.5, 0.1):
 #
 # ## Lecture demo
 #
-# The models of this section come with the package, trained for hours (on the digits, where there are none, for seconds).
+# The models of this section come with the package, trained on MNIST for hours.
 #
 # <details><summary>Speaker note</summary>
 #
@@ -794,49 +793,13 @@ for beta in (1.0, 0.5, 0.1):
 
 
 # %%
-def ready(name, L):
-    """The packaged model of that name; on the digits, a small one trained on the spot."""
-    if images.name == "mnist":
-        return pretrained(name, where).model
-    with seeded(22):
-        small = VAE(GaussianEncoder(D, L, (100,)), BernoulliDecoder(L, D, (100,)), StandardNormal(L)).to(where)
-        loss = lambda model, x: -elbo(model.log_weights(x)).mean()  # noqa: E731
-        train(small, loss, images.train, steps=800, lr=cosine(5e-3, 1e-5, 800), prepare=dynamic)
-    return small.eval()
-
-
-flat, deep = ready("plane", 2), ready("iwae_1", 50)
-with seeded(23):
-    shown, labels = dynamic(images.test[:1000]), images.test_labels[:1000]
+walk = explore("latent_explorer", z=(1.0, -0.5))
 
 # %%
-widgets.key_frame(
-    LatentExplorer(flat, shape, shown, labels),
-    alt="Left, codes of test images as coloured digits and a ring at one z; right, the image decoded there.",
-    z=(1.0, -0.5),
-)
+change = explore("morph")
 
 # %%
-walk = LatentExplorer(flat, shape, shown, labels).live()
-
-# %%
-widgets.key_frame(
-    Morph(deep, shape, shown[:10]),
-    alt="A digit, the halfway image through latent space, the cross-fade of pixels, and another digit.",
-    way=0.5, start=0, end=1,
-)  # fmt: skip
-
-# %%
-change = Morph(deep, shape, shown[:10]).live()
-
-# %%
-widgets.key_frame(
-    Drawing(deep, shape, shown[:10]),
-    alt="A digit on the board; q(z|x) of each latent unit beside the prior; and the image decoded at its mean.",
-)
-
-# %%
-board = Drawing(deep, shape, shown[:10]).live()
+board = explore("drawing")
 
 # %% [markdown]
 # ## Summary

@@ -39,8 +39,8 @@ from scipy import integrate, stats
 from torch.distributions import Normal
 
 from lvmteach.bounds import dreg, elbo, iwae
-from lvmteach.classroom.explorables import widgets
-from lvmteach.classroom.explorables.scenes.iwae import Climb, quadrature
+from lvmteach.classroom.explorables import explore
+from lvmteach.classroom.explorables.climb import quadrature
 from lvmteach.classroom.figures import plots
 from lvmteach.data import dynamic, load_images
 from lvmteach.evaluation import active_units, log_marginal
@@ -630,7 +630,7 @@ plots.show(fig, alt="Ranked variances: after few steps all are above the thresho
 #
 # Left, the bound against $\log p(x)$, exact by quadrature. Middle, the normalised weights of one set of $K$ samples. Right, the posterior (contours), draws of $q$ (grey),
 # and for each of 200 sets the sample that was drawn by weight (red).
-# The model is the package's `plane`, with two latent dimensions; without MNIST the images are its own samples.
+# The model is the package's `plane`, with two latent dimensions.
 #
 # <details><summary>Speaker note</summary>
 #
@@ -643,18 +643,7 @@ plots.show(fig, alt="Ranked variances: after few steps all are above the thresho
 # </details>
 
 # %%
-flat = pretrained("plane", where).model
-with seeded(18), torch.no_grad():
-    some = dynamic(images.test[:100]) if mnist else flat.decoder(flat.prior().sample((100,))).sample()
-    size = ess(flat.log_weights(some, K=200).reshape(50, 4, -1)).mean(0)  # of four sets of 50
-shown = some[size.argsort()[[50, 40, 30, 20, 12, 6, 3, 1]]]  # q fits the first fairly, the last badly
-climb = Climb(flat, shown)
-widgets.key_frame(
-    climb, alt="The bound by K, the weights of sixteen samples, and the resampled draws on the posterior.", K=16
-)
-
-# %%
-live = climb.live()
+climb = explore("climb", K=16)
 
 # %% [markdown]
 # ## Summary

@@ -42,7 +42,7 @@ from scipy import integrate, stats
 from torch.distributions import Normal, kl_divergence
 
 from lvmteach.classroom.exercises import iwae as check
-from lvmteach.classroom.explorables.scenes.iwae import quadrature
+from lvmteach.classroom.explorables.climb import quadrature
 from lvmteach.classroom.figures import plots
 from lvmteach.data import dynamic, load_images
 from lvmteach.runtime import device, seeded
