@@ -1,7 +1,6 @@
 """The demos of stages 08 and 09 as a lecturer meets them: JupyterLab, a mouse, and no network."""
 
 import os
-import re
 import time
 from pathlib import Path
 
@@ -179,18 +178,6 @@ def test_the_test_of_requests_sees_one(open_notebook):
     page.page.evaluate("() => new Promise(done => { new WebSocket('ws://beyond.invalid/').onerror = done; })")
     assert page.beyond_loopback() == ["http://beyond.invalid/it", "ws://beyond.invalid/"]
     page.close()
-
-
-def test_what_the_notebooks_show_is_what_is_dragged_here():
-    used = {
-        name
-        for text in (ROOT / "notebooks" / "text").glob("0[89]_*.py")
-        for names in re.findall(
-            r"^from lvmteach\.classroom\.explorables\.scenes\.(?:vae|iwae) import (.+)$", text.read_text(), re.M
-        )
-        for name in re.findall(r"\b[A-Z]\w+", names)
-    }
-    assert used == set(DEMOS)
 
 
 def seconds_to_a_figure(open_notebook, name):
