@@ -43,11 +43,12 @@ from torch.distributions import Independent, Normal
 from lvmteach import vade
 from lvmteach.bounds import elbo, elbo_analytic
 from lvmteach.classroom.explorables.predict import predict
+from lvmteach.classroom.explorables.widget import explore
 from lvmteach.classroom.figures import plots
 from lvmteach.classroom.figures.diagram import given, graph, latent, observed
 from lvmteach.data import dynamic, load_images, threshold
 from lvmteach.mixtures import fit_mixture
-from lvmteach.rate_distortion import best_beta_elbo, beta_elbo, beta_pca, water_filling
+from lvmteach.rate_distortion import best_beta_elbo, beta_elbo, beta_pca
 from lvmteach.runtime import device, seeded
 from lvmteach.surgery import lattice, log_aggregate, surgery
 from lvmteach.training import cosine, train
@@ -412,27 +413,7 @@ guess.discuss(
 # below is given up. That is the rate-distortion curve of a Gaussian, reverse water-filling (Cover and Thomas, section 10.3.3).
 
 # %%
-eigenvalues = torch.tensor([5.0, 2.5, 1.2, 0.6, 0.3, 0.1], dtype=torch.double)
-fig, (ax, curve) = plots.figure(1, 2, size=(12, 4.2))
-beta, noise = 2.0, 0.5
-ax.bar(range(1, 7), eigenvalues, color=plots.SKY, edgecolor=plots.BLACK)
-ax.bar(range(1, 7), eigenvalues.clamp(max=beta * noise), color=plots.BLUE, edgecolor=plots.BLACK)
-ax.axhline(beta * noise, color=plots.RED, ls="--", label="$\\beta \\sigma^2$")
-ax.set(xlabel="direction", ylabel="variance", title=f"β = {beta:g}, σ² = {noise}")
-ax.legend()
-levels = np.geomspace(0.05, 5, 100)
-curve.plot(
-    *zip(*[(p.rate, p.distortion) for p in (water_filling(eigenvalues, level) for level in levels)], strict=True),
-    color=plots.BLUE,
-)
-for beta, marker in ((0.5, "o"), (2.0, "s"), (6.0, "^")):
-    curve.plot(*beta_pca(eigenvalues, 6, beta, noise).point, marker, ms=10, color=plots.RED, label=f"β = {beta:g}")
-curve.set(xlabel="rate (nats)", ylabel="squared error")
-curve.legend()
-plots.show(
-    fig,
-    alt="Left, bars of six variances with a water level at one: three stand above it. Right, error against rate, with the points of three betas on the curve.",
-)
+price = explore("water_level")
 
 # %% [markdown]
 # And what if $\sigma^2$ is learnt too? The water lifts its own level: with less described, more noise is left over. **Is the number of directions in use the same for
@@ -440,6 +421,7 @@ plots.show(
 
 # %%
 # NBVAL_CHECK_OUTPUT
+eigenvalues = torch.tensor([5.0, 2.5, 1.2, 0.6, 0.3, 0.1], dtype=torch.double)
 for beta in (1.0, 1.4):
     fit = beta_pca(eigenvalues, 4, beta)
     used = int((fit.scale > 0).sum())
@@ -539,17 +521,9 @@ with torch.no_grad():
 # ones. It takes many needles, or wide ones; training widens them. A Gaussian component costs $2L$ numbers and has the width it needs.
 
 # %% [markdown]
-# ## Lecture demo
+# ## Further: a mixture of products is no product of mixtures
 #
-# What each mistake does to a prior, in two dimensions. A mixture of two components at plus and minus (2, 2): take the log-sum-exp *inside* the sum over dimensions, and
-# the density still integrates to one, with a quarter of its mass in each of two empty corners.
-#
-# <details><summary>Speaker note</summary>
-#
-# 1. Show the left panel and ask for the four corners' masses. Then the right one: a product of mixtures is no mixture of products.
-# 2. Ask which test would have found it: the integral does not.
-#
-# </details>
+# Two components at plus and minus (2, 2). Take the log-sum-exp *inside* the sum over dimensions, as public code sometimes does. **Will the integral give the mistake away?**
 
 # %%
 side = torch.linspace(-4, 4, 161)
@@ -569,6 +543,27 @@ for ax, (name, p) in zip(axes, densities.items(), strict=True):
     corner = p[(z[:, 0] > 0) & (z[:, 1] < 0)].sum() * 0.05**2
     ax.set(title=name, xlabel=f"mass {p.sum() * 0.05**2:.3f}, lower right {corner:.3f}")
 plots.show(fig, alt="Left, two blobs at opposite corners; right, four blobs, two of them where the mixture has none.")
+
+# %% [markdown]
+# It will not: both integrate to one. Mass in a corner where no component is does.
+
+# %% [markdown]
+# ## Lecture demo
+#
+# Left, codes of digits in the plane, $z \sim q(z\mid x)$, and the ellipses of a mixture that was fitted to them. Right, what that mixture gains as a prior, on the codes of the fit and on codes of
+# other images.
+#
+# <details><summary>Speaker note</summary>
+#
+# 1. **One component**: why does it gain next to nothing? Training has pulled $q(z)$ towards N(0, I).
+# 2. Up to **10, 20**: both curves rise. Ask the class for the number at which the blue one will turn, then go to **60**: the dashed one goes on.
+# 3. Put the ring into a gap between the arms and read both densities: that is where samples of N(0, I) come from that are no digit.
+# 4. Then the water level above: **β** slowly up, count the directions that go under. The slope at the dot is $-2\beta\sigma^2$.
+#
+# </details>
+
+# %%
+fitted = explore("components")
 
 # %% [markdown]
 # ## Summary
