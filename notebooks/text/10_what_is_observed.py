@@ -505,6 +505,19 @@ for name, deep in {"the machine on itself": start, "a learnt top": stack(fit.rbm
 dragged = explore("outlier")
 
 # %% [markdown]
+# And the turns of the missing pixels. The model is the package's `iwae_1`, the draws are the same for the same seed.
+#
+# <details><summary>Speaker note</summary>
+#
+# 1. Half of the pixels, **turns** from 0 to 3: most of the digit is back after one. Then on to 30: it moves, and does not get better. That is a sample's life.
+# 2. *The lower half*: press *Other draws*. The fillings differ, and each is a digit. Ask what the mean of many would look like, and whether it would be one.
+#
+# </details>
+
+# %%
+restored = explore("restore", turns=10)
+
+# %% [markdown]
 # ## Summary
 #
 # - Counts want a mass. It sums to one, edges included, and is comparable across families; a density depends on the unit and may have no maximum.

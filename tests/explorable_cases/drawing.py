@@ -36,7 +36,7 @@ BUGS = [
     ("0.042 * Math.min", "0.06 * Math.min"),
     ("/ long, 0, 1)", "/ long, 0, 9)"),
     ("path[Math.max(n - 1, 0)]", "path[n]"),
-    ("Math.exp(l / 2)", "Math.exp(l)"),
+    ("slice(L).map(Math.exp)", "slice(L).map((l) => Math.exp(l / 2))"),
     ("sd[l] * eps[(first + k) * L + l]", "sd[l] * eps[k * L + l]"),
     ("- z[8 * l + k] ** 2) / 2", ") / 2"),
     ("+ Math.log(sd[l])", ""),

@@ -83,8 +83,8 @@ def image_of(values: Values, data: dict[str, Any]) -> Tensor:
 
 def compute(values: Values, data: dict[str, Any]) -> Result:
     x = image_of(values, data)
-    mean, log_var = decoded(data, x, "encoder_").chunk(2)
-    q = Normal(mean, (log_var / 2).exp())
+    mean, log_scale = decoded(data, x, "encoder_").chunk(2)
+    q = Normal(mean, log_scale.exp())
     z = q.mean + q.stddev * noise(len(mean))
     log_prior = Normal(torch.zeros_like(mean), 1.0).log_prob(z).sum(-1)
     log_w = Bernoulli(logits=decoded(data, z)).log_prob(x).sum(-1) + log_prior - q.log_prob(z).sum(-1)

@@ -66,7 +66,7 @@ export default {
 
   compute(model, values) {
     const { decode, encode, L } = model, x = inkOf(model, values), head = encode(x);
-    const m = head.slice(0, L), sd = head.slice(L).map((l) => Math.exp(l / 2)), log_w = logWeights(model, x, m, sd);
+    const m = head.slice(0, L), sd = head.slice(L).map(Math.exp), log_w = logWeights(model, x, m, sd);
     const decoded = Float64Array.from(decode(m), sigmoid);
     return { x, mean: m, sd, decoded, elbo: mean(log_w), bound: logSumExp(log_w) - Math.log(K) };
   },
