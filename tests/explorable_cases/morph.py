@@ -21,6 +21,6 @@ BUGS = [
     ("(Math.min(i, count - 1) + 1) * n", "(Math.min(i, count - 1) + 1) * n - 1"),
     ("L = sizes[0]", "L = sizes[1]"),
     ("percent(way)", "percent(way, 1)"),
-    ("maths.js", "Math.tanh(x[i])", "sigmoid(x[i])"),
+    ("maths.js", "Math.tanh(xs[i])", "sigmoid(xs[i])"),
     ("packing.js", "h & 0x8000 ? -size : size", "size"),
 ]

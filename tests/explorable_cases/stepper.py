@@ -49,7 +49,7 @@ BUGS = [
     ("part / (held + points)", "part / held"),
     ("spread / 25", "spread / 5"),
     ("[(a + d) / 2, 0, (a + d) / 2]", "[a, 0, a]"),
-    ("v > 20 * EPS", "v > -1 + 20 * EPS"),
+    ("a > least(a, 0) &&", "a > 1e-3 + least(a, 0) &&"),
     ("if (next.collapsed) return", "if (next.collapsed && false) return"),
     ("/ (rows.length - 1)", "/ rows.length"),
     ("(c === k ? place : mean)", "(c === 0 ? place : mean)"),

@@ -77,11 +77,11 @@ function maximised(x, q, covariance, points, variance) {
     const [a, b, d] = [total[0] + points * variance, total[1], total[2] + points * variance].map((part) => part / (held + points));
     return covariance === "full" ? [a, b, d] : covariance === "diagonal" ? [a, 0, d] : [(a + d) / 2, 0, (a + d) / 2];
   });
-  const weights = n.map((held) => held / x.length), centre = [0, 1].map((d) => sum(means.map((m, c) => weights[c] * m[d])));
-  const away = means.map((m) => m.map((v, d) => (v - centre[d]) ** 2));
-  const spread = [0, 1].map((d) => sum(covs.map((cov, c) => weights[c] * (cov[2 * d] + away[c][d]))));
-  // Rounding leaves a variance uncertain by about so much: below that, no width is left.
-  const flat = covs.flatMap(([a, b, d], c) => ([a, d - (b * b) / a].every((v, k) => v > 20 * EPS * (spread[k] + away[c][k])) ? [] : [c]));
+  const weights = n.map((held) => held / x.length);
+  // Rounding leaves a variance uncertain by about so much, and widths of a few grains of the data are none.
+  const fine = [0, 1].map((d) => 16 * EPS * Math.max(...x.map((one) => Math.abs(one[d]))));
+  const least = (own, d) => 20 * EPS * own + (points ? 0 : fine[d] ** 2);
+  const flat = covs.flatMap(([a, b, d], c) => (a > least(a, 0) && d - (b * b) / a > least(d, 1) ? [] : [c]));
   return flat.length ? { collapsed: `${which(flat)} collapsed` } : { weights, means, covs };
 }
 
