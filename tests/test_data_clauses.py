@@ -32,9 +32,12 @@ def test_lines_of_known_words_are_kept_once():
 
 
 def test_rare_words_cost_their_lines():
-    found = made(PLAY, common=5)  # speak, you, all, are, resolved: the commonest
+    found = made(PLAY + "You are all.\nYou all are resolved.\n", common=5)  # you, all, are, resolved, speak
     assert len(found.vocabulary) == 5 + len(MARKS)
-    assert found.vocabulary.decode(found.test) == ["you are all resolved"]
+    lines = found.vocabulary.decode(found.train) + found.vocabulary.decode(found.test)
+    assert sorted(lines) == ["you all are resolved", "you are all resolved"]
+    with pytest.raises(ValueError, match="common = 1 words leave 0 lines"):
+        made(PLAY, common=1)
 
 
 def test_another_file_under_its_name_is_refused(tmp_path, monkeypatch):

@@ -15,7 +15,15 @@ from lvmteach.data.language import language_vocabulary, read
 from lvmteach.evaluation import log_marginal
 from lvmteach.runtime import seeded
 from lvmteach.vae import VAE, pretrained
-from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_two_layers, mnist_vae
+from lvmteach.vae.pretrained import (
+    FOLDER,
+    NAMES,
+    SENTENCES,
+    mnist_two_layers,
+    mnist_vae,
+    pretrained_sentences,
+    sentence_runs,
+)
 
 PROMISED = {
     "K", "L", "epochs", "steps", "start", "epochs_before", "schedule", "gradient", "seed", "binarisation",

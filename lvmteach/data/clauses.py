@@ -37,6 +37,7 @@ def clauses(common: int = 1000, patience: float = 15.0) -> Clauses:
     From the folder LVMTEACH_DATA if it is set, else from the cache or the web (1.1 MB), its SHA-256 checked.
 
     Raises:
+        ValueError: fewer than two lines are left.
         FileNotFoundError, ValueError, ConnectionError, OSError: see `files.obtain`.
     """
     at_least(1, common=common)
@@ -49,5 +50,7 @@ def made(text: str, common: int) -> Clauses:
     lines = [re.findall(r"[a-z]+(?:'[a-z]+)*", line) for line in spoken]
     known = {word for word, _ in Counter(word for line in lines for word in line).most_common(common)}
     kept = sorted({tuple(line) for line in lines if len(line) in WORDS and known.issuperset(line)})
+    if len(kept) < 2:
+        raise ValueError(f"common = {common} words leave {len(kept)} lines, and a test line needs one more; take more")
     words = vocabulary(known)
     return Clauses(words.encode([c for i, c in enumerate(kept) if i % 10]), words.encode(kept[::10]), words)
