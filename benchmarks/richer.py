@@ -37,7 +37,7 @@ def clusters(seed: int) -> Iterator[tuple[str, Result]]:
     with seeded(seed):
         model = pretrained("iwae_1").model
         x = dynamic(data.train[torch.randperm(len(data.train))])
-        choice = vade.fit_clusters(model, x[:20_000], x[45_000:], C=10, restarts=20)
+        choice = vade.fit_clusters(model, x[:20_000], x[45_000:], C=10)
         before = bounds(model, data.test)
         model.prior = choice.prior()
         labels = data.test_labels

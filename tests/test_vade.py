@@ -10,8 +10,9 @@ from torch import nn
 from torch.distributions import Bernoulli, Independent, Normal
 
 from lvmteach.bounds import elbo_analytic
+from lvmteach.mixtures import Mixture
 from lvmteach.runtime import seeded
-from lvmteach.vade import clusters, draws_of_q, fit_clusters, log_q_c, matched_accuracy, terms
+from lvmteach.vade import clusters, draws_of_q, fit_clusters, log_q_c, matched_accuracy, merge, terms
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, MixturePrior, StandardNormal
 
 RNG = np.random.default_rng(3)
@@ -174,6 +175,34 @@ def test_the_vade_loss_trains(three_heaps):
         loss = -elbo_analytic(*terms(model, x[:20])).mean()
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def moments(mixture):
+    w, m, S = (part.numpy() for part in mixture)
+    mean = w @ m
+    return mean, sum(a * (cov + np.outer(b - mean, b - mean)) for a, b, cov in zip(w, m, S, strict=True))
+
+
+def test_merging_keeps_mean_and_covariance_and_joins_what_is_alike():
+    roots = RNG.normal(size=(5, 2, 2))
+    covs = roots @ roots.swapaxes(1, 2) + 0.2 * np.eye(2)
+    means = RNG.normal(size=(5, 2)) * 4
+    means[3], covs[3] = means[1], covs[1]  # two halves of one component
+    before = Mixture(*map(torch.tensor, (RNG.dirichlet(np.ones(5)), means, covs)))
+    for C in (4, 2, 1):
+        after = merge(before, C)
+        assert len(after.weights) == C
+        for ours, theirs in zip(moments(after), moments(before), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    merged = merge(before, 4)
+    at = int((merged.means - before.means[1]).abs().sum(1).argmin())
+    np.testing.assert_allclose(merged.means[at], means[1], atol=1e-12)
+    np.testing.assert_allclose(merged.weights[at], before.weights[1] + before.weights[3])
+
+
+def test_merging_keeps_diagonal_covariances_diagonal():
+    mixture = Mixture(torch.tensor([0.5, 0.5]), torch.zeros(2, 3), torch.ones(2, 3))
+    assert merge(mixture, 1).covariances.shape == (1, 3)
 
 
 def test_matching():
