@@ -73,10 +73,11 @@ TEMPLATE = """\
   const fit = () => {
     for (const slide of document.querySelectorAll(".slides section:not(.stack)")) {
       slide.style.zoom = 1;
-      const shown = slide.style.display;
-      slide.style.display = "block";
+      // reveal.js hides what is far from the slide shown, a whole column at once: hidden, it measures zero.
+      const hidden = [slide, slide.closest(".stack")].filter(Boolean), shown = hidden.map((one) => one.style.display);
+      hidden.forEach((one) => { one.style.display = "block"; });
       slide.style.zoom = Math.min(1, HEIGHT / slide.scrollHeight, WIDTH / slide.scrollWidth);
-      slide.style.display = shown;
+      hidden.forEach((one, i) => { one.style.display = shown[i]; });
     }
   };
   const WIDTH = 1280, HEIGHT = 700;

@@ -8,7 +8,6 @@ legend { float: left; padding: 0; margin: 0 .6rem 0 0; width: auto; font: inheri
 label { display: inline-flex; gap: .5rem; align-items: center; min-height: 2.25rem; margin: 0; }
 .lvm-slider { flex: 1 1 18rem; display: flex; gap: .5rem; align-items: center; }
 .lvm-slider label { flex: 1; }
-.lvm-slider span { white-space: nowrap; }
 input { accent-color: #0072B2; margin: 0; }
 input[type=range] { flex: 1; min-width: 7rem; height: 1.6rem; }
 input[type=radio], input[type=checkbox] { width: 1.1rem; height: 1.1rem; }
@@ -19,6 +18,7 @@ button:active { background: rgba(127, 127, 127, .3); }
 .lvm-panels { display: grid; gap: .4rem; grid-template-columns: repeat(var(--lvm-narrow, 1), minmax(0, 1fr)); }
 .lvm-panel { position: relative; min-width: 0; aspect-ratio: var(--lvm-aspect); }
 @container (min-width: 40rem) {
+.lvm-slider span { white-space: nowrap; }
 .lvm-panels { grid-template-columns: var(--lvm-columns); grid-template-areas: var(--lvm-areas); grid-auto-rows: minmax(0, 1fr); aspect-ratio: var(--lvm-wide); max-height: var(--lvm-tall, 72vh); max-width: 100%; margin: 0 auto; width: 100%; }
 .lvm-panel { aspect-ratio: auto; grid-area: var(--lvm-area, auto); }
 }
