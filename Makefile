@@ -52,7 +52,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(UNITS) -m "not browser and not notebooks and not exercises"
+	$(UNITS) -m "not browser and not notebooks and not exercises and not slow"
 
 # One notebook at a time: torch uses every core, and two at once are slower than one after the other.
 # Strict: every live demo is moved to its ends.
@@ -63,7 +63,7 @@ notebook-tests: $(READY)
 
 test: check notebook-tests $(VENV)/.slides
 	$(UNITS) --dist load -m exercises
-	$(BIN)/python -m pytest -q -m "browser or notebooks"
+	$(BIN)/python -m pytest -q -m "browser or notebooks or slow"
 
 # What reads images, where MNIST cannot be had.
 test-digits: $(READY)
