@@ -62,8 +62,8 @@ notebook-tests: $(READY)
 	$(NBVAL) $(wildcard notebooks/*.ipynb solutions/*.ipynb)
 
 test: check notebook-tests $(VENV)/.slides
-	$(UNITS) --dist load -m exercises
-	$(BIN)/python -m pytest -q -m "browser or notebooks or slow"
+	$(UNITS) --dist load -m "exercises or slow"
+	$(BIN)/python -m pytest -q -m "browser or notebooks"
 
 # What reads images, where MNIST cannot be had.
 test-digits: $(READY)
