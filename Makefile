@@ -5,7 +5,7 @@
 # make sync     text sources -> notebooks, outputs kept     make notebooks   the same, executed
 # make exercises  solutions -> exercises and the lecturers' page      make mutants   what the checks would let through
 # make present  JupyterLab for a projector                  make demos      the live demos alone, as pages
-# make explorables  js/ of the live demos -> one file, and their key frames
+# make explorables  js/ of the live demos -> built/, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
 # make bench    speed beside peers                          make bench-widgets   slider to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
@@ -83,7 +83,7 @@ exercises: $(READY)
 	$(BIN)/python -m lvmteach.classroom.exercises.release solutions exercises
 	$(BIN)/python -m lvmteach.classroom.exercises.overview solutions
 
-# The demos' JavaScript in one file, and their key frames. Needs Node and Chromium; users need neither.
+# The demos' JavaScript, minified, and their key frames. Needs Node and Chromium; users need neither.
 explorables: $(READY)
 	$(BIN)/python -m lvmteach.classroom.explorables.bundle $(ONLY)
 

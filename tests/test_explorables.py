@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -28,6 +29,8 @@ from lvmteach.classroom.explorables import bundle, kit, pages
 TOLERANCE = 1e-10  # relative to the larger of 1 and the number: rounding in double precision, summed in another order
 NAMES = kit.names()
 CASES = Path(__file__).parent / "explorable_cases"
+TEXT = Path(__file__).parents[1] / "notebooks/text"
+MOST_CODE = 60e3  # bytes, of the kit and all demos that a page or a cell shows
 
 
 @cache
@@ -168,18 +171,46 @@ def test_a_page_is_small_and_asks_for_nothing(name):
     assert page.count("<script") == 2
 
 
-def test_the_bundle_is_built_of_these_sources():
-    first, _, code = kit.BUNDLE.read_text(encoding="utf-8").partition("\n")
-    assert first == bundle.head(), "js/ has changed since explorables.js was built: say make explorables"
-    # Wanted are 60 kB for all. The kit takes 25 kB, a demo 3 kB on average: with fifteen of them that is missed.
-    assert len(code.encode()) < 25e3 + 3e3 * len(NAMES)
+@pytest.mark.parametrize("name", ["kit", *NAMES])
+def test_it_is_built_of_these_sources(name):
+    first = (kit.BUILT / f"{name}.js").read_text(encoding="utf-8").partition("\n")[0]
+    assert first == bundle.head(name), "js/ has changed since built/ was made: say make explorables"
+
+
+def test_nothing_else_is_built():
+    assert {path.stem for path in kit.BUILT.iterdir()} == {"kit", *NAMES}
+
+
+@pytest.mark.parametrize("notebook", sorted(path.stem for path in TEXT.glob("*.py")))
+def test_a_page_of_the_course_loads_less_than_60_kb_of_javascript(notebook):
+    shown = set(re.findall(r"\bexplore\(\s*[\"'](\w+)[\"']", (TEXT / f"{notebook}.py").read_text(encoding="utf-8")))
+    assert len(kit.code(*shown & set(NAMES)).encode()) < MOST_CODE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_demo_loads_less_than_60_kb_of_javascript(name):
+    markup = pages.page(name)
+    (code,) = re.findall(r'<script type="module">(.*?)</script>', markup, re.S)
+    assert kit.code(name) in code
+    assert len(code.encode()) < MOST_CODE
+
+
+def test_a_script_has_the_demos_of_its_page_and_no_other():
+    body = pages.place("heart") + pages.place("morph") + pages.place("heart", z=1.0)
+    assert re.findall(r'lvm\.define\("(\w+)"', pages.script(body)) == ["heart", "morph"]
+    assert pages.script("<p>nothing live</p>") == ""
 
 
 def test_the_hash_sees_a_changed_source(tmp_path):
-    (tmp_path / "one.js").write_text("1")
-    before = bundle.head(tmp_path)
-    (tmp_path / "one.js").write_text("2")
-    assert bundle.head(tmp_path) != before
+    (tmp_path / "demos").mkdir()
+    for file in ("maths.js", "demos/one.js", "demos/two.js"):
+        (tmp_path / file).write_text("1")
+    before = [bundle.head(name, tmp_path) for name in ("kit", "one", "two")]
+    (tmp_path / "demos/two.js").write_text("2")
+    assert [bundle.head(name, tmp_path) for name in ("kit", "one")] == before[:2]
+    assert bundle.head("two", tmp_path) != before[2]
+    (tmp_path / "maths.js").write_text("2")
+    assert bundle.head("kit", tmp_path) != before[0]
 
 
 def test_every_half_has_its_other_half():

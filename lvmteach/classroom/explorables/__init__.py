@@ -7,7 +7,7 @@
 
 A demo has two halves of one name. `js/demos/NAME.js` computes and draws. `NAME.py` has what it needs (`payload`) and
 the same computation in torch (`compute`, `words`), the oracle that a test holds the first to. `make explorables`
-bundles `js/` into `explorables.js` and draws the key frames in `stills/` with it. CONTRIBUTING.md says how to add one.
+minifies `js/` into `built/` and draws the key frames in `stills/` with it. CONTRIBUTING.md says how to add one.
 """
 
 from lvmteach.classroom.explorables.pages import page, place, script

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 HERE = Path(__file__).parent
-BUNDLE = HERE / "explorables.js"
+BUILT = HERE / "built"  # of js/, by make explorables
 MARK = "application/vnd.lvmteach.explorable+json"  # in a stored output: which demo a page may put here
 
 
@@ -32,6 +32,12 @@ def demo(name: str) -> ModuleType:
     if name not in names():
         raise ValueError(f"no explorable {name!r}; there are {', '.join(names())}")
     return importlib.import_module(f"lvmteach.classroom.explorables.{name}")
+
+
+def code(*demos: str) -> str:
+    """The JavaScript of some demos, and before them the kit as `lvm`; what is to be done with it comes after it."""
+    files = [(BUILT / f"{name}.js").read_text(encoding="utf-8") for name in ("kit", *demos)]
+    return "".join(text.partition("\n")[2] for text in files)  # without the line of their sources
 
 
 def values_of(name: str, **given: Any) -> dict[str, Any]:

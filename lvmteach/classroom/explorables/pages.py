@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,13 @@ PAGE = """\
 </body>
 </html>
 """
+PLACE = re.compile(r'<div class="lvm-place" data-demo="(\w+)"')
 # Nothing may be asked of a network, not even by mistake.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
 def place(name: str, *, data: dict[str, Any] | None = None, in_address: bool = False, **values: Any) -> str:
-    """Where a demo becomes live once the page also has `script()`; until then, and without scripts, its still.
+    """Where a demo becomes live once the page also has `script`; until then, and without scripts, its still.
 
     Args:
         name: of a module of this room.
@@ -67,17 +69,21 @@ def place(name: str, *, data: dict[str, Any] | None = None, in_address: bool = F
     )
 
 
-def script() -> str:
-    """What makes the places on a page live; once a page, at its end. Inline: from file:// browsers load no module."""
-    code = kit.BUNDLE.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    return f'<script type="module">{code}</script>'
+def script(page: str) -> str:
+    """What makes the places on a page live, for its end; nothing where it has none.
+
+    Inline, since from file:// browsers load no module.
+    """
+    shown = sorted(set(PLACE.findall(page)))
+    code = f"{kit.code(*shown)}lvm.showAll();".replace("</script", "<\\/script")
+    return f'<script type="module">{code}</script>' if shown else ""
 
 
 def page(name: str, *, data: dict[str, Any] | None = None, below: str = "", **values: Any) -> str:
     """A demo as one HTML file: on a phone, from the disk, without kernel or network; its values in the address."""
     title = html.escape(kit.demo(name).TITLE)
     body = place(name, data=data, in_address=True, **values)
-    return PAGE.format(policy=POLICY, title=title, body=body, below=below, script=script())
+    return PAGE.format(policy=POLICY, title=title, body=body, below=below, script=script(body))
 
 
 def main(names: list[str]) -> None:

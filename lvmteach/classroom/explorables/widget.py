@@ -22,7 +22,7 @@ class Explorable(anywidget.AnyWidget):
         result: what `compute` of the demo's Python half makes of them, in float64.
     """
 
-    _esm = kit.BUNDLE
+    _esm = traitlets.Unicode().tag(sync=True)  # the kit and this demo
     demo = traitlets.Unicode().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)  # bytes in it travel as binary
     values = traitlets.Dict().tag(sync=True, echo_update=False)
@@ -30,7 +30,8 @@ class Explorable(anywidget.AnyWidget):
     def __init__(self, name: str, data: dict[str, Any] | None = None, **values: Any):
         self._shown_in: int | None = None
         self._own, self._given = data is not None, kit.course_data(name) if data is None else data
-        super().__init__(demo=name, data=packed(self._given), values=kit.values_of(name, **values))
+        given, module = kit.values_of(name, **values), f"{kit.code(name)}export default {{ render: lvm.render }};"
+        super().__init__(_esm=module, demo=name, data=packed(self._given), values=given)
 
     @property
     def result(self) -> tuple:

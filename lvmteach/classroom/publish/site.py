@@ -197,7 +197,7 @@ def _write(out: Path, file: str, title: str, body: str, pages: list[Page], *, co
         nav=_nav(pages, file),
         toc=f"<ol>{toc}</ol>" if toc else "",
         core=CORE if core else "",
-        script=script() if "lvm-place" in body else "",
+        script=script(body),
     )
     (out / file).write_text(whole, encoding="utf-8")
     return out / file

@@ -153,7 +153,7 @@ def to_slides(notebook: NotebookNode) -> str:
         reveal_theme="white",
     )
     body, _ = exporter.from_notebook_node(deck)
-    return body.replace("</body>", f"{script()}\n</body>") if "lvm-place" in body else body
+    return body.replace("</body>", f"{script(body)}\n</body>")
 
 
 def slides(notebook: NotebookNode) -> Iterator[NotebookNode]:
