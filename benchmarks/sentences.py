@@ -3,6 +3,7 @@
     python -m benchmarks.sentences SETTING SEED   one run, to build/sentences/; SETTING is a row of the table below
     python -m benchmarks.sentences collect        all finished runs into the package's record of them
     python -m benchmarks.sentences package        the packaged model with its card
+    python -m benchmarks.sentences check          the card beside the packaged model, and beside the recipe run again
 
 | setting | what it is |
 |---|---|
@@ -34,7 +35,7 @@ from lvmteach.evaluation import active_units, log_likelihood
 from lvmteach.runtime import seeded
 from lvmteach.training import cosine, train
 from lvmteach.vae import VAE
-from lvmteach.vae.pretrained import FOLDER, SENTENCES
+from lvmteach.vae.pretrained import FOLDER, SENTENCES, pretrained_sentences
 from lvmteach.vae.sentences import language_model, nothing, sentence_vae
 from lvmteach.warm_up import Annealed
 
@@ -141,14 +142,14 @@ def trained(recipe: Recipe) -> VAE:
     return model.half().float().eval()
 
 
-def package(model: VAE, recipe: Recipe) -> None:
-    """Measure the model, and put it into the package with its card."""
+def described(model: VAE, recipe: Recipe) -> dict:
+    """The model's card: what it was made of, and what it does on the test sentences."""
     learnt, test = data()
     found = measured(model, test.x, PACKAGED_K)
     with seeded(1), torch.no_grad():
         drawn = model.decoder(model.prior().sample((1000,))).sample()
     legal = [read(sentence) is not None for sentence in language_vocabulary().decode(drawn)]
-    card = {
+    return {
         "name": SENTENCES,
         "L": recipe.L,
         "steps": recipe.steps,
@@ -170,9 +171,27 @@ def package(model: VAE, recipe: Recipe) -> None:
         "date": date.today().isoformat(),
         "command": "python -m benchmarks.sentences package",
     }
+
+
+def package(recipe: Recipe) -> None:
+    """Train the model, and put it into the package with its card."""
+    model = trained(recipe)
+    card = described(model, recipe)
     save(model.half(), FOLDER / f"{SENTENCES}.safetensors")
     (FOLDER / f"{SENTENCES}.json").write_text(json.dumps(card, indent=2) + "\n")
     print(json.dumps(card, indent=2))
+
+
+def check(recipe: Recipe) -> None:
+    """The card beside what its model does today, and beside what the recipe makes today. Writes nothing."""
+    packaged, card = pretrained_sentences()
+    again = trained(recipe)
+    moved = max(float((a - b).abs().max()) for a, b in zip(packaged.parameters(), again.parameters(), strict=True))
+    today, anew = described(packaged, recipe), described(again, recipe)
+    for name, value in card.items():
+        if (value, value) != (today[name], anew[name]):
+            print(f"{name}: card {value}; its model today {today[name]}; the recipe today {anew[name]}")
+    print(f"largest difference of a weight: {moved:.2g}")
 
 
 def collect() -> None:
@@ -185,18 +204,20 @@ def collect() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run, collect or package."""
+    """Run, collect, package or check."""
     if arguments == ["collect"]:
         collect()
     elif arguments == ["package"]:
-        package(trained(Recipe()), Recipe())
+        package(Recipe())
+    elif arguments == ["check"]:
+        check(Recipe())
     elif len(arguments) == 2 and arguments[0] in SETTINGS and arguments[1].isdigit():
         WORK.mkdir(parents=True, exist_ok=True)
         record = run(arguments[0], int(arguments[1]))
         (WORK / f"{arguments[0]}.{arguments[1]}.json").write_text(json.dumps(record))
         print({name: value for name, value in record.items() if not isinstance(value, list)}, flush=True)
     else:
-        raise SystemExit(f"say collect, package, or a setting and a seed; settings are {', '.join(SETTINGS)}")
+        raise SystemExit(f"say collect, package, check, or a setting and a seed; settings are {', '.join(SETTINGS)}")
 
 
 if __name__ == "__main__":

@@ -122,32 +122,48 @@ def test_gaussian_states_too(covariance):
     assert_is_enumeration(x, made_gaussian(covariance))
 
 
+def turned_round(which):
+    """The transition matrix transposed in one direction of the sweep, 0 forward or 1 backward."""
+
+    def plant(m, f):
+        def onward(alpha, A):
+            A = A.clone()
+            A[which] = A[which].transpose(0, 1).clone()
+            return f["_onward"](alpha, A)
+
+        m.setattr(recursions, "_onward", lambda a, A: onward(a, A) if A.ndim == 4 else f["_onward"](a, A))
+
+    return plant
+
+
 PLANTED = {
-    "the transition matrix transposed": lambda m, f: m.setattr(
-        recursions, "_onward", lambda a, A: f["_onward"](a, A.mT)
+    "the transition matrix transposed on the way forward": turned_round(0),
+    "the transition matrix not transposed on the way back": turned_round(1),
+    "the transition matrix transposed in the likelihood": lambda m, f: m.setattr(
+        recursions, "_onward", lambda a, A: f["_onward"](a, A.transpose(0, 1) if A.ndim == 3 else A)
     ),
     "no emission at the first step": lambda m, f: m.setattr(
-        recursions, "forward", lambda b, s, A: f["forward"](torch.cat([0 * b[:, :1], b[:, 1:]], 1), s, A)
+        recursions, "both_sides", lambda b, s, A, n: f["both_sides"](torch.cat([0 * b[:1], b[1:]]), s, A, n)
     ),
     "transitions counted across the ends": lambda m, f: m.setattr(
         recursions,
         "expected_transitions",
-        lambda a, be, b, A, p, n: f["expected_transitions"](a, be, b, A, p, torch.full_like(n, b.shape[1])),
+        lambda s, b, A, p, n: f["expected_transitions"](s, b, A, p, torch.full_like(n, len(b))),
     ),
-    "beta runs on behind the end": lambda m, f: m.setattr(
-        recursions, "backward", lambda b, A, n: f["backward"](b, A, torch.full_like(n, b.shape[1]))
+    "the future begins behind the end": lambda m, f: m.setattr(
+        recursions, "both_sides", lambda b, s, A, n: f["both_sides"](b, s, A, torch.full_like(n, len(b)))
     ),
     "the best path is the best state at each step": lambda m, f: m.setattr(
         recursions,
         "viterbi",
-        lambda b, s, A, n: f["viterbi"](b, s, A, n)._replace(z=f["forward"](b, s, A).argmax(-1)),
+        lambda b, s, A, n: f["viterbi"](b, s, A, n)._replace(z=(f["both_sides"](b, s, A, n).past + b).argmax(1).T),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_seen(monkeypatch, bug):
-    names = ("_onward", "forward", "backward", "expected_transitions", "viterbi")
+    names = ("_onward", "both_sides", "expected_transitions", "viterbi")
     PLANTED[bug](monkeypatch, {name: getattr(recursions, name) for name in names})
     with pytest.raises(AssertionError):
         assert_is_enumeration(symbols(6, 1, 4, 5, 2), made())
@@ -221,11 +237,12 @@ def test_no_table_is_larger_than_the_states_asked_for(monkeypatch):
     with Largest() as largest:
         e_step(x, params)
         viterbi(x, params)
-    assert largest.entries <= 2 * long * states
+    table = 2 * long * states
+    assert largest.entries <= 2 * table  # past and future beside one another
     monkeypatch.setattr(recursions, "BLOCK", 10**9)
     with Largest() as largest:
         e_step(x, params)
-    assert largest.entries > 2 * long * states * (states - 1)  # what the test is there to see
+    assert largest.entries > table * (states - 1)  # what the test is there to see
 
 
 def test_blocks_change_nothing(monkeypatch):

@@ -14,7 +14,7 @@ from lvmteach.arguments import at_least
 from lvmteach.covariance import Prior
 from lvmteach.em import EMFit, em
 from lvmteach.hmm import recursions
-from lvmteach.hmm.model import HMM, Categorical, Gaussian, at_end, checked, emission_table
+from lvmteach.hmm.model import HMM, Categorical, Gaussian, checked, combined, emission_table
 from lvmteach.hmm.sequences import Sequences, sequences
 
 
@@ -33,11 +33,9 @@ def e_step(x: Sequences, params: HMM, pseudo: float = 0.0, prior: Prior | None =
     """
     log_b, x, params = emission_table(x, params)
     log_transition = params.transition.log()
-    alpha = recursions.forward(log_b, params.start.log(), log_transition)
-    log_p = at_end(alpha, x)
-    beta = recursions.backward(log_b, log_transition, x.lengths)
-    state = (alpha + beta - log_p[:, None, None]).exp() * x.real[..., None]
-    transitions = recursions.expected_transitions(alpha, beta, log_b, log_transition, log_p, x.lengths)
+    sides = recursions.both_sides(log_b, params.start.log(), log_transition, x.lengths)
+    state, log_p = combined(sides, log_b, x)
+    transitions = recursions.expected_transitions(sides, log_b, log_transition, log_p, x.lengths)
     objective = log_p.mean() + log_prior(params, pseudo, prior) / len(log_p)
     return Expected(state[:, 0].sum(0), transitions, state), objective
 
@@ -70,7 +68,8 @@ def m_step(
             f"states {gone.nonzero().flatten().tolist()} explain no step any more; start elsewhere, or take fewer"
         )
     if x.x.ndim == 2:
-        counts = n.new_zeros(V, len(n)).index_add_(0, x.x[x.real], state[x.real])
+        # What stands behind an end counts as symbol 0, with no state to its name.
+        counts = n.new_zeros(V, len(n)).index_add_(0, x.blank.flatten(), state.flatten(0, 1))
         emission = Categorical(_shares(counts.T + pseudo))
     else:
         emission = _gaussian(x.x[x.real], state[x.real], n, covariance, prior)

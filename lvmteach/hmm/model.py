@@ -12,7 +12,7 @@ from torch import Tensor
 from lvmteach import covariance as structures
 from lvmteach.arguments import at_least
 from lvmteach.hmm import recursions
-from lvmteach.hmm.recursions import Path
+from lvmteach.hmm.recursions import Path, Sides
 from lvmteach.hmm.sequences import Sequences, sequences
 
 
@@ -88,12 +88,8 @@ def posterior(x, params: HMM) -> Posterior:
         ValueError: as `log_likelihood`; a sequence that no path can make.
     """
     log_b, data, params = emission_table(x, params)
-    log_transition = params.transition.log()
-    alpha = recursions.forward(log_b, params.start.log(), log_transition)
-    log_p = at_end(alpha, data)
-    beta = recursions.backward(log_b, log_transition, data.lengths)
-    state = (alpha + beta - log_p[:, None, None]).exp()
-    return Posterior(state * data.real[..., None], log_p)
+    sides = recursions.both_sides(log_b, params.start.log(), params.transition.log(), data.lengths)
+    return combined(sides, log_b, data)
 
 
 def viterbi(x, params: HMM) -> Path:
@@ -115,7 +111,7 @@ def log_joint(x, z: Int[Tensor, "N T"], params: HMM) -> Float[Tensor, " N"]:
     log_b, data, params = emission_table(x, params)
     z = z.clamp(min=0)
     steps = params.transition.log()[z[:, :-1], z[:, 1:]]
-    seen = log_b.gather(2, z[..., None])[..., 0]
+    seen = log_b.gather(1, z.T[:, None])[:, 0].T
     real = data.real
     start = params.start.log()[z[:, 0]]
     return start + seen.where(real, 0.0).sum(1) + steps.where(real[:, 1:], 0.0).sum(1)
@@ -131,38 +127,39 @@ def sample(params: HMM, N: int, T: int) -> Draws:
     return Draws(params.emission.sample(z), z)
 
 
-def at_end(alpha: Float[Tensor, "N T C"], data: Sequences) -> Float[Tensor, " N"]:
-    """log p(x), from the forward column at each sequence's end.
+def combined(sides: Sides, log_b: Float[Tensor, "T C N"], data: Sequences) -> Posterior:
+    """What the past says of each state, times what the step itself and the future say, over p(x).
 
     Raises:
         ValueError: a sequence has probability zero: no posterior, and nothing to learn from it.
     """
-    last = alpha.take_along_dim((data.lengths - 1)[:, None, None], 1)[:, 0]
-    log_p = last.logsumexp(-1)
+    log_joint = sides.past + log_b + sides.future
+    log_p = log_joint[0].logsumexp(0)  # the same at every step
     if (impossible := log_p == -math.inf).any():
         rows = impossible.nonzero().flatten().tolist()
         raise ValueError(
             f"every sequence must be possible, but {len(rows)} have probability 0 under these parameters "
             f"(rows {rows[:5]}): a symbol that no state emits, or a step that no state takes; smooth the zeros"
         )
-    return log_p
+    state = (log_joint - log_p).exp().where(data.real.T[:, None], 0.0)
+    return Posterior(state.permute(2, 0, 1), log_p)
 
 
 def emission_table(x, params: HMM) -> tuple[Tensor, Sequences, HMM]:
-    """log p(x_t | z_t = c), the data, and the parameters in float64, if they belong together."""
+    """log p(x_t | z_t = c), (T, C, N), the data, and the parameters in float64, if they belong together."""
     data = sequences(x)
     params = checked(params)
-    emission = params.emission
+    emission, blank = params.emission, data.blank
     if isinstance(emission, Categorical):
         if data.x.ndim != 2:
             raise ValueError(f"categorical states emit symbols (N, T), got points {tuple(data.x.shape)}")
-        low, high = (int(end) for end in data.x[data.real].aminmax())
-        if low < 0 or high >= emission.probs.shape[1]:
-            raise ValueError(f"symbols must be 0 to {emission.probs.shape[1] - 1} for this model, got {low} to {high}")
+        _, V = emission.probs.shape
+        if blank.min() < 0 or blank.max() >= V:
+            low, high = data.x[data.real].aminmax()
+            raise ValueError(f"symbols must be 0 to {V - 1} for this model, got {low} to {high}")
     elif data.x.ndim != 3 or data.x.shape[2] != emission.means.shape[1]:
         raise ValueError(f"these states emit points (N, T, {emission.means.shape[1]}), got {tuple(data.x.shape)}")
-    blank = data.x.masked_fill(~(data.real if data.x.ndim == 2 else data.real[..., None]), 0)
-    return emission.log_prob(blank), data, params
+    return emission.log_prob(blank).permute(1, 2, 0).contiguous(), data, params
 
 
 def checked(params: HMM) -> HMM:

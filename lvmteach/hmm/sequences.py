@@ -21,6 +21,12 @@ class Sequences(NamedTuple):
         """True where an observation stands, False behind a sequence's end."""
         return torch.arange(self.x.shape[1], device=self.x.device) < self.lengths[:, None]
 
+    @property
+    def blank(self) -> Tensor:
+        """The table with zeros behind each sequence's end."""
+        real = self.real if self.x.ndim == 2 else self.real[..., None]
+        return self.x.masked_fill(~real, 0)
+
 
 def sequences(x: Sequences | Tensor | Sequence[Tensor]) -> Sequences:
     """Data of any of the three forms as `Sequences`; symbols as int64, points as float64.
