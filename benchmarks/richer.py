@@ -8,6 +8,7 @@ Test images are looked at once, at the end of each run; what is chosen is chosen
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +17,27 @@ import torch
 from torch import Tensor
 
 from lvmteach import vade
-from lvmteach.bounds import elbo, elbo_analytic
+from lvmteach.bounds import elbo, elbo_analytic, iwae
 from lvmteach.data import dynamic, load_images, threshold
 from lvmteach.evaluation import log_marginal
 from lvmteach.missing import impute, impute_weighted
 from lvmteach.rate_distortion import beta_elbo
 from lvmteach.runtime import seeded
 from lvmteach.training import cosine, train
-from lvmteach.vae import VAE, GaussianDecoder, GaussianEncoder, StandardNormal, StudentTDecoder, pretrained
+from lvmteach.vae import (
+    VAE,
+    BernoulliDecoder,
+    GaussianDecoder,
+    GaussianEncoder,
+    MixturePrior,
+    StandardNormal,
+    StudentTDecoder,
+    TwoLayerDecoder,
+    TwoLayerEncoder,
+    TwoLayerPrior,
+    VampPrior,
+    pretrained,
+)
 
 SEEDS = (1, 2, 3)
 Result = dict[str, float]
@@ -126,6 +140,59 @@ def student(seed: int) -> Iterator[tuple[str, Result]]:
             )
 
 
+def priors(seed: int, L: int = 10, steps: int = 1500) -> Iterator[tuple[str, Result]]:
+    """Priors learnt from scratch with the rest of the model, on the small digits; nats a test image by K = 200."""
+    data = load_images("digits")
+    D = data.train.shape[1]
+    with seeded(0):
+        test = dynamic(data.test)
+
+    def one(prior: Callable[[GaussianEncoder], torch.nn.Module]) -> VAE:
+        encoder = GaussianEncoder(D, L, (64,))
+        return VAE(encoder, BernoulliDecoder(L, D, (64,), data.train.mean(0)), prior(encoder))
+
+    def two() -> VAE:
+        model, second, below = one(lambda _: None), GaussianEncoder(L, 4, (32,)), GaussianEncoder(4, L, (32,))
+        upper = TwoLayerPrior(StandardNormal(4), below)
+        return VAE(TwoLayerEncoder(model.encoder, second), TwoLayerDecoder(model.decoder, L), upper)
+
+    def plain(K: int) -> Callable:
+        return lambda model, x: -iwae(model.log_weights(x, K)).mean()
+
+    def warmed() -> Callable:
+        """The ELBO, with a weight on log p(z) - log q(z|x) that rises from 0 to 1 over the first half."""
+        step = itertools.count()
+
+        def loss(model: VAE, x: Tensor) -> Tensor:
+            log_w, z = model.draw(x)
+            log_lik = model.decoder(z).log_prob(x)
+            return -(log_lik + min(1, 2 * next(step) / steps) * (log_w - log_lik)).mean()
+
+        return loss
+
+    def normal() -> VAE:
+        return one(lambda _: StandardNormal(L))
+
+    def vamp() -> VAE:
+        return one(lambda encoder: VampPrior(encoder, data.train[torch.randperm(len(data.train))[:50]]))
+
+    for name, make, loss in (
+        ("N(0, I)", normal, plain(1)),
+        ("N(0, I), warm-up", normal, warmed()),
+        ("N(0, I), K = 10", normal, plain(10)),
+        ("two layers", two, plain(1)),
+        ("two layers, warm-up", two, warmed()),
+        ("two layers, K = 10", two, plain(10)),
+        ("mixture of 20", lambda: one(lambda _: MixturePrior(20, L)), plain(1)),
+        ("VampPrior of 50", vamp, plain(1)),
+        ("VampPrior of 50, warm-up", vamp, warmed()),
+    ):
+        with seeded(seed):
+            model, rate = make(), cosine(5e-3, 1e-4, steps)
+            train(model, loss, data.train, steps=steps, lr=rate, prepare=dynamic, progress=False)
+            yield name, {"log p(x)": float(log_marginal(model, test, 200).mean())}
+
+
 def fit(model: VAE, loss: Callable, x: Tensor, epochs: int) -> None:
     """A few epochs from a trained model, at a rate that falls from 5e-4."""
     steps = epochs * len(x) // 200
@@ -147,7 +214,13 @@ def score(p: Tensor, x: Tensor, missing: Tensor) -> Result:
     return {"error %": 100 * float(((p > 0.5) != (x > 0.5)).float().mean()), "nats": float(nats)}
 
 
-PARTS = {"clusters": clusters, "rate_distortion": rate_distortion, "imputation": imputation, "student": student}
+PARTS = {
+    "clusters": clusters,
+    "rate_distortion": rate_distortion,
+    "priors": priors,
+    "imputation": imputation,
+    "student": student,
+}
 
 
 def main(names: list[str]) -> None:

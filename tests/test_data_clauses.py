@@ -1,6 +1,9 @@
-"""Lines of a play: what is kept of a text, and that the file must be the published one. Nothing is fetched."""
+"""Lines of a play: what is kept of a text, and that the file must be the published one. No test here reaches beyond
+loopback."""
 
 import pytest
+from made_data import published
+from mirrors import alters, breaks_off, dead, greets, mirror, truncates
 
 from lvmteach.data import clauses as room
 from lvmteach.data.clauses import clauses, made
@@ -53,3 +56,61 @@ def test_the_text_becomes_lines(monkeypatch):
     text = (PLAY * (1 + room.FILE.size // len(PLAY)))[: room.FILE.size]
     monkeypatch.setattr(room, "obtain", lambda files, mirrors, patience: {files[0].name: text.encode("ascii")})
     assert len(clauses(common=100).train) >= 3
+
+
+# --- fetched from mirrors, as MNIST is
+
+TEXT = PLAY.encode("ascii")
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty cache of the test's own, and the small play for the published one."""
+    monkeypatch.delenv("LVMTEACH_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(room, "FILE", published("input.txt", TEXT))
+    return tmp_path / "lvmteach"
+
+
+def test_the_first_call_fetches_and_the_second_needs_no_network(cache, monkeypatch):
+    with mirror({"input.txt": TEXT}) as good:
+        monkeypatch.setattr(room, "MIRRORS", (good.url,))
+        first = clauses(common=100)
+        assert good.sent == ["input.txt"]
+    assert (cache / "input.txt").read_bytes() == TEXT
+    monkeypatch.setattr(room, "MIRRORS", (dead(),))
+    assert clauses(common=100).train.equal(first.train)
+
+
+@pytest.mark.parametrize("bad", [alters, breaks_off, greets, truncates], ids=lambda bad: bad.__name__)
+def test_a_text_that_is_not_the_published_one_is_not_taken(bad, cache, monkeypatch):
+    with mirror({"input.txt": TEXT}, bad) as only:
+        monkeypatch.setattr(room, "MIRRORS", (only.url,))
+        with pytest.raises(ConnectionError, match=r"no mirror gave the published input\.txt .*LVMTEACH_DATA"):
+            clauses(common=100)
+        assert not (cache / "input.txt").exists()
+        with mirror({"input.txt": TEXT}) as good:
+            monkeypatch.setattr(room, "MIRRORS", (only.url, good.url))
+            assert len(clauses(common=100).train) == 3
+
+
+def test_a_mirror_without_the_text_and_no_network_are_told_apart(cache, monkeypatch):
+    with mirror({}) as empty:
+        for url, how in ((empty.url, "HTTP 404"), (dead(), "ConnectionError")):
+            monkeypatch.setattr(room, "MIRRORS", (url,))
+            with pytest.raises(ConnectionError, match=f"no mirror offered input.txt .*{how}"):
+                clauses(common=100)
+
+
+def test_a_damaged_copy_in_the_cache_is_fetched_anew(cache, monkeypatch):
+    cache.mkdir()
+    (cache / "input.txt").write_bytes(TEXT[:-1])
+    with mirror({"input.txt": TEXT}) as good:
+        monkeypatch.setattr(room, "MIRRORS", (good.url,))
+        assert len(clauses(common=100).test) == 1
+    assert (cache / "input.txt").read_bytes() == TEXT
+
+
+def test_the_text_is_named_by_an_unchanging_address():
+    assert all(url.startswith("https://") and url.endswith("/") for url in room.MIRRORS)
+    assert all(any(len(part) == 40 for part in url.split("/")) for url in room.MIRRORS)  # a commit, no branch

@@ -2,7 +2,7 @@
 
 
 def settings():
-    every = [{"setting": setting, "at": at} for setting in range(4) for at in range(20)]
+    every = [{"setting": setting, "at": at} for setting in range(5) for at in range(20)]
     return [*every, *reversed(every), *every]
 
 

@@ -14,7 +14,7 @@ from lvmteach.vae.pretrained import sentence_runs
 
 TITLE = "Collapse, step by step"
 STILLS = ({"setting": 1},)
-SETTINGS = ("no z", "plain", "annealed", "word dropout")
+SETTINGS = ("no z", "plain", "annealed", "free bits", "word dropout")
 
 
 class Values(NamedTuple):

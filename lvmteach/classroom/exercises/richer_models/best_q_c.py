@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from lvmteach.classroom.exercises.cases import drawing
@@ -40,6 +41,16 @@ def _by_loop(m, r, log_pi, mu, s):
     return torch.stack(rows)
 
 
+def _mean_of_posteriors(m, r, log_pi, mu, s, nodes=12):
+    """E_q p(c | z), by Gauss and Hermite in each dimension."""
+    at, weight = (torch.tensor(part).to(m) for part in np.polynomial.hermite_e.hermegauss(nodes))
+    L = m.shape[1]
+    eps, weight = torch.cartesian_prod(*[at] * L).view(-1, L), torch.cartesian_prod(*[weight] * L).view(-1, L).prod(1)
+    z = m[:, None] + r.exp()[:, None] * eps
+    posterior = _log_joint(z.flatten(0, 1), log_pi, mu, s).softmax(1).unflatten(0, z.shape[:2])
+    return (posterior * weight[:, None]).sum(1) / weight.sum()
+
+
 best_q_c = Exercise(
     ask="Return the best q(c|x), (B, C), for q(z|x) with means m and log scales r, and the mixture prior's components.",
     reference=_best_q_c,
@@ -48,6 +59,8 @@ best_q_c = Exercise(
         "This is p(c | z) at the mean of q(z|x). The width of q counts too: E (z - mu)^2 = (m - mu)^2 + sigma^2.": (
             lambda m, r, log_pi, mu, s: torch.softmax(_log_joint(m, log_pi, mu, s), 1)
         ),
+        "This is E p(c | z), the mean of the posteriors over q(z|x): close, and never better in the bound. The best "
+        "q(c|x) is proportional to the exponential of a mean of logarithms.": _mean_of_posteriors,
         "The weights log_pi are missing.": lambda m, r, log_pi, mu, s: _best_q_c(m, r, 0 * log_pi, mu, s),
         "The normaliser of the components, -s summed over dimensions, is missing: wide ones win.": (
             lambda m, r, log_pi, mu, s: torch.softmax(

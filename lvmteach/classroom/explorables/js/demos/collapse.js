@@ -6,7 +6,7 @@ export default {
   about: "KL and negative log-likelihood through training, runs of each setting, with a line at the step chosen.",
   start: { setting: 2, at: 19 },
   controls: [
-    { kind: "choice", name: "setting", label: "setting", options: [["no z", 0], ["plain", 1], ["annealed", 2], ["word dropout", 3]] },
+    { kind: "choice", name: "setting", label: "setting", options: [["no z", 0], ["plain", 1], ["annealed", 2], ["free bits", 3], ["word dropout", 4]] },
     { kind: "player", name: "at", label: "look number", low: 0, high: 19, step: 1, interval: 200 },
   ],
 
