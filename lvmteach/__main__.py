@@ -58,6 +58,12 @@ def release(arguments: list[str]) -> int:
     return room.main(arguments)
 
 
+def grade(arguments: list[str]) -> int:
+    from lvmteach.classroom.grading import grade as room
+
+    return room.main(arguments)
+
+
 def demos(arguments: list[str]) -> int | None:
     from lvmteach.classroom.publish import demo_pages
 
@@ -94,6 +100,7 @@ VERBS = {
     "lab": Verb("copy the course into a folder (never over your own work) and open it", "lvmteach lab mycourse", lab),
     "run": Verb("execute the notebooks, a line and an HTML page each", "lvmteach run 07 08 --out build/html", run),
     "release": Verb("make the students' exercises from the solutions", "lvmteach release solutions exercises", release),
+    "grade": Verb("points, a page a student and one for you", "lvmteach grade submitted --out graded", grade),
     "demos": Verb("the live demos as pages that open from the disk", "lvmteach demos --out build/demos", demos),
     "slides": Verb("the notebooks as slides that open from the disk", "lvmteach slides 03 --out build/slides", slides),
     "site": Verb("the whole course as pages that open from the disk", "lvmteach site --out build/site", site),

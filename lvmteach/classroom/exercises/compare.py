@@ -91,7 +91,7 @@ class CloseWithGradients(Close):
 
     @staticmethod
     def _paired_gradients(one: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        ours, theirs = _gradients(one), _gradients(other)
+        ours, theirs = gradients(one), gradients(other)
         for key in sorted({*ours, *theirs}):
             known = ours.get(key, theirs.get(key))
             yield ours.get(key, torch.zeros_like(known)), theirs.get(key, torch.zeros_like(known))
@@ -131,8 +131,13 @@ class SameDistribution:
         return torch.where(gap == 0, 0.0, gap / spread)
 
 
-def _gradients(value: Any) -> dict[tuple, Tensor]:
-    """Gradient of a weighted sum of the results for every leaf of their graph; {} if there is none (any more)."""
+def gradients(value: Any) -> dict[tuple, Tensor]:
+    """Gradient of a weighted sum of the results for every leaf of their graph; {} if there is none (any more).
+
+    A tensor that comes from another process has left its graph there, and brings them as `its_gradients`.
+    """
+    if (brought := getattr(value, "its_gradients", None)) is not None:
+        return brought
     leaves, seen, todo = [], set(), [getattr(value, "grad_fn", None)]
     while todo:
         node = todo.pop()
