@@ -11,11 +11,11 @@
 #
 # After these exercises you will be able to
 #
-# - write EM for a Gaussian mixture yourself: log joint, responsibilities, log-likelihood, M step;
-# - make the likelihood of a mixture grow without bound, and repair it by a prior;
+# - write EM for mixtures that the notebook did not fit: labels half known, one shape for all components, coins;
+# - make the likelihood of a mixture grow without bound, and repair it by a floor;
 # - count free parameters, and choose the number of components by BIC.
 #
-# **Time** 130 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
+# **Time** 155 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
 # density in $D$ dimensions.
 #
 # | maths | code | shape | meaning |
@@ -111,58 +111,69 @@ print("largest difference to scipy", f"{np.abs(log_p_xz.numpy() - np.stack(colum
 assert np.allclose(log_p_xz, np.stack(columns, 1), atol=1e-10)  # rounding
 
 # %% [markdown]
-# ## Exercise 03.2: responsibilities in log space
+# ## Exercise 03.2: labels that are half known
 #
-# *10 minutes, difficulty 1 of 3, from notebook 03 "Further: responsibilities live in log space"*
+# *15 minutes, difficulty 2 of 3, from notebook 03 "The log of a sum" and "Further: responsibilities live in log space"*
 #
-# Return $r_{nc} = p(z_n = c \mid x_n)$.
+# Somebody has looked at some of the data and ruled labels out: "this one is not of kind 2". So for each datum a set of labels is
+# allowed; for most data it is all of them, for a few it is a single one. Return $p(z_n = c \mid x_n,\, z_n \text{ is allowed})$.
 #
-# - `log_p_xz` $(N, C)$: the log joint in nats, from $-2000$ to $900$, and $-\infty$ for a component of weight zero
-#   (never for all components of a datum).
+# - `log_p_xz` $(N, C)$: the log joint in nats, from $-2000$ to $900$. A label that is ruled out may be 1500 nats ahead of the others.
+# - `allowed` $(N, C)$: True or False, at least one True in each row.
 # - Result: $(N, C)$, each row a distribution.
-#
-# Write it out; of the functions that PyTorch has for the purpose, use none, or compare with one afterwards.
 #
 # <details><summary>Hint 1</summary>
 #
-# Bayes' rule divides the joint by $p(x_n)$. What happens to the quotient if you multiply a whole row by a number?
+# Bayes' rule once more, over the labels that are left. What is the joint of a label that is ruled out, and what is its logarithm?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Choose that number so that the largest entry of the row becomes 1. `keepdim=True` keeps the shapes in line.
+# A quotient does not change if you multiply a whole row by a number. Choose it so that the largest *allowed* entry becomes 1.
 # </details>
 
 
 # %%
-def responsibilities(log_p_xz):
-    """The posterior of the label, shape (N, C), rows sum to one; log_p_xz is (N, C), nats."""
+def partial_labels(log_p_xz, allowed):
+    """p(z | x, z is allowed), (N, C), rows sum to one; log_p_xz (N, C) in nats, allowed (N, C) True or False."""
     ### BEGIN SOLUTION
+    # The joint of a label that is ruled out is zero.
+    left = log_p_xz.masked_fill(~allowed, -math.inf)
     # Dividing a row by its largest entry is subtracting in the logarithm; the factor cancels below.
-    relative = torch.exp(log_p_xz - log_p_xz.amax(dim=1, keepdim=True))
-    # The row's sum is at least 1 now, so the division is safe.
+    relative = torch.exp(left - left.amax(dim=1, keepdim=True))
     return relative / relative.sum(dim=1, keepdim=True)
     ### END SOLUTION
 
 
 # %%
-responsibilities = check.responsibilities(responsibilities)
+partial_labels = check.partial_labels(partial_labels)
 
 # %% [markdown]
-# **Before you look:** which points will have mixed colours?
+# With all labels allowed these are the responsibilities of the notebook; from here on they are given. Now tell the E step the labels
+# of thirty data. **Before you look:** which points will have mixed colours?
+
 
 # %%
-r = responsibilities(log_p_xz)
+def responsibilities(log_p_xz):
+    """p(z | x) as in the notebook, (N, C)."""
+    return partial_labels(log_p_xz, torch.ones_like(log_p_xz, dtype=torch.bool))
+
+
+allowed = torch.ones(300, 3, dtype=torch.bool)
+allowed[:30] = torch.nn.functional.one_hot(label[:30], 3).bool()
+r = partial_labels(log_p_xz, allowed)
 fig, ax = plots.figure()
 dots = ax.scatter(*x.T, 18, r.max(1).values, cmap="cividis")
 fig.colorbar(dots, ax=ax, label="largest responsibility")
-ax.plot(*start[1].T, "X", color=plots.RED, ms=12, label="starting means")
+ax.plot(*x[:30].T, "o", color=plots.RED, mfc="none", ms=9, label="label told")
 ax.set(xlabel="x₁", ylabel="x₂", aspect="equal", title="how sure the E step is")
 ax.legend(loc="upper right")
 plots.show(
     fig,
-    alt="Points shaded by their largest responsibility; it is lowest, about a half, between two of the starting means.",
+    alt="Points shaded by their largest responsibility, lowest between the starting means; thirty ringed points are all certain.",
 )
-assert np.allclose(r, special.softmax(log_p_xz.numpy(), axis=1), atol=1e-12)  # rounding
+assert torch.equal(r[:30].argmax(1), label[:30])
+assert (r[:30].max(1).values == 1).all()
+assert np.allclose(r[30:], special.softmax(log_p_xz[30:].numpy(), axis=1), atol=1e-12)  # rounding
 
 # %% [markdown]
 # ## Exercise 03.3: the full log-likelihood
@@ -199,66 +210,71 @@ def log_likelihood(log_p_xz):
 log_likelihood = check.log_likelihood(log_likelihood)
 
 # %% [markdown]
-# ## Exercise 03.4: the M step
+# ## Exercise 03.4: one shape for all
 #
 # *20 minutes, difficulty 2 of 3, from notebook 03 "EM: guess the labels softly, fit, repeat"*
 #
-# For given responsibilities return `(weights, means, covariances)` that maximise
-# $\sum_n \sum_c r_{nc} \log p(x_n, z_n = c)$.
+# Suppose that all components share one covariance, $\Sigma_c = \Sigma$ (it is called *tied*). For given responsibilities return the
+# `(weights, means, covariance)` that maximise
+# $\sum_n \sum_c r_{nc} \big[ \log \pi_c + \log \mathcal N(x_n \mid \mu_c, \Sigma) \big]$.
+# The notebook has the formula for covariances of their own. Derive the tied one.
 #
 # - `x` $(N, D)$; `r` $(N, C)$, each row a distribution, and each column with some mass.
-# - `weights` $(C)$, `means` $(C, D)$, `covariances` $(C, D, D)$, one full matrix for each component.
+# - `weights` $(C)$, `means` $(C, D)$, `covariance` $(D, D)$.
 #
 # <details><summary>Hint 1</summary>
 #
-# If the labels were known, each component would be fitted to its own points, by maximum likelihood. Now every point
-# belongs to every component in part. Replace counts and sums by weighted ones.
+# Do weights and means change, when the covariance is shared? Set the derivative for $\mu_c$ to zero and see what $\Sigma$ does there.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $N_c = \sum_n r_{nc}$ divides in the means and in the covariances. The covariance is a weighted sum of outer products
-# of deviations from the *new* mean; `"nc,ncd,nce->cde"` is its sum as `torch.einsum` writes it.
+# What is left of the objective is $-\frac12 \big( N \log |\Sigma| + \mathrm{tr}\, \Sigma^{-1} A \big)$ with one matrix $A$ for all
+# components together. It is highest at $\Sigma = A / N$. What is $A$?
 # </details>
 
 
 # %%
-def m_step(x, r):
-    """(weights (C,), means (C, D), covariances (C, D, D)) that are best for r; x is (N, D), r is (N, C)."""
+def tied_step(x, r):
+    """(weights (C,), means (C, D), covariance (D, D)) that are best for r; x is (N, D), r is (N, C)."""
     ### BEGIN SOLUTION
-    # How many points each component answers for; with hard labels, a count.
-    n_c = r.sum(dim=0)
-    centre = torch.einsum("nc,nd->cd", r, x) / n_c[:, None]
-    # Deviations from each component's own new mean, weighted once.
+    # Sigma is a factor of the derivative for mu_c, so weights and means are those of the notebook.
+    owned = r.sum(dim=0)
+    centre = torch.einsum("nc,nd->cd", r, x) / owned[:, None]
+    # A: every point's outer product with every component's new mean, as far as the component owns the point.
     away = x[:, None] - centre
-    spread = torch.einsum("nc,ncd,nce->cde", r, away, away) / n_c[:, None, None]
-    return n_c / n_c.sum(), centre, spread
+    scatter = torch.einsum("nc,ncd,nce->de", r, away, away)
+    return owned / len(x), centre, scatter / len(x)
     ### END SOLUTION
 
 
 # %%
-m_step = check.m_step(m_step)
+tied_step = check.tied_step(tied_step)
 
 # %% [markdown]
-# Your four functions are EM. Each point of the curve is one step; scikit-learn starts from the same parameters.
+# Your functions are EM. scikit-learn starts from the same parameters. Plotted is how far $\log p(x)$ still is from its end, on a log
+# axis: a curve that rises soon looks flat.
 
 # %%
-params, curve = start, []
+weights, means, shape = start[0], start[1], torch.eye(2)
+curve = []
 for _ in range(200):
-    log_p_xz = log_joint(x, *params)
+    log_p_xz = log_joint(x, weights, means, shape.expand(3, 2, 2))
     curve.append(float(log_likelihood(log_p_xz)))
-    params = m_step(x, responsibilities(log_p_xz))
+    weights, means, shape = tied_step(x, responsibilities(log_p_xz))
 curve = np.array(curve)
-init = dict(zip(("weights_init", "means_init", "precisions_init"), start, strict=True))  # precisions: I is its inverse
-peer = GaussianMixture(3, **init, reg_covar=0, max_iter=200, tol=1e-12).fit(x.numpy())
+init = {"weights_init": start[0], "means_init": start[1], "precisions_init": torch.eye(2)}
+peer = GaussianMixture(3, covariance_type="tied", **init, reg_covar=0, max_iter=200, tol=1e-12).fit(x.numpy())
 print(f"ours {curve[-1]:.4f} nats, scikit-learn {300 * peer.score(x.numpy()):.4f} nats")
 assert abs(curve[-1] - 300 * peer.score(x.numpy())) < 1e-4  # it stops when a step gains less than 1e-12 a datum
 assert (np.diff(curve) > -1e-9).all()  # no step falls, but for rounding
 
 # %%
 fig, ax = plots.figure()
-ax.plot(curve[:40], "o-", color=plots.BLUE, ms=4)
-ax.set(xlabel="EM step", ylabel="log p(all x), nats", title="no step falls")
-plots.show(fig, alt="The log-likelihood rises steeply in the first few EM steps, then levels off; it never falls.")
+ax.semilogy(curve[-1] - curve[:8], "o-", color=plots.BLUE, ms=4)
+ax.set(xlabel="EM step", ylabel="log p(all x) still to gain, nats", title="one shape for three components")
+plots.show(
+    fig, alt="The distance of the log-likelihood to its end on a log axis: slow for four EM steps, then straight down."
+)
 
 # %% [markdown]
 # ## Exercise 03.5: Fisher's identity, for a scale
@@ -277,7 +293,7 @@ plots.show(fig, alt="The log-likelihood rises steeply in the first few EM steps,
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Your `log_joint` and `responsibilities` are there. A stack of $s_c^2 I$ is `scales[:, None, None] ** 2 * torch.eye(D)`.
+# Your `log_joint` is there, and `responsibilities` is given. A stack of $s_c^2 I$ is `scales[:, None, None] ** 2 * torch.eye(D)`.
 # </details>
 
 
@@ -398,7 +414,7 @@ scales = torch.logspace(0, -6, 25)
 ends = torch.stack([log_likelihood(log_joint(x, *collapse(x, 7, float(s)))) for s in scales])
 fig, ax = plots.figure()
 ax.semilogx(scales, ends, "o-", color=plots.RED, ms=4)
-ax.axhline(curve[-1], ls="--", color=plots.BLACK, label="three components, by EM")
+ax.axhline(curve[-1], ls="--", color=plots.BLACK, label="three components of one shape, by EM")
 ax.invert_xaxis()
 ax.set(xlabel="scale s of the narrow component", ylabel="log p(all x), nats", title="no end in sight")
 ax.legend(loc="center right")
@@ -413,82 +429,104 @@ assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one facto
 # It still lies below the good fit, and yet it will pass it: on this line there is no last point. So *the maximum* of
 # the likelihood is not what you want, and not what EM finds when it does well.
 #
-# ## Exercise 03.8: repair it
+# ## Exercise 03.8: a floor
 #
-# *15 minutes, difficulty 2 of 3, from notebook 03 "A likelihood without a maximum"*
+# *20 minutes, difficulty 3 of 3, from notebook 03 "A likelihood without a maximum"*
 #
-# Say beforehand what you believe of a width: as much as if each component had seen $m$ (`points`) more data, whose
-# covariance about its mean is $v I$ (`variance`). The covariances of the M step then maximise
+# The notebook repairs the likelihood by a prior. Another repair: allow only covariances whose variance is at least $v$ (`least`) in *every*
+# direction, $u^\top \Sigma_c u \ge v$ for each unit vector $u$. Then the likelihood has a bound, and the M step is a maximum under a constraint.
+# Return the covariances that maximise
 #
-# $$\sum_n r_{nc} \log \mathcal N(x_n \mid \mu_c, \Sigma_c)
-# \;-\; \frac m2 \left( \log |\Sigma_c| + v \operatorname{tr} \Sigma_c^{-1} \right)$$
+# $$\sum_n \sum_c r_{nc} \log \mathcal N(x_n \mid \mu_c, \Sigma_c) \qquad \text{subject to} \qquad u^\top \Sigma_c u \ge v \text{ for all unit } u$$
 #
-# with $\mu_c$ the weighted mean, as before. Derive them, and return the covariances.
+# with $\mu_c$ the weighted mean, as before. The given `m_step` is the notebook's, without a floor.
 #
-# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution; `points` $m > 0$ and `variance` $v > 0$, numbers.
+# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution; `least` $v > 0$, a number, a variance.
 # - Result: $(C, D, D)$. It exists for a component that owns one datum only.
 #
 # <details><summary>Hint 1</summary>
 #
-# Write the first sum as $-\frac12 (N_c \log |\Sigma_c| + \operatorname{tr} \Sigma_c^{-1} S_c)$ with the scatter
-# $S_c = \sum_n r_{nc} (x_n - \mu_c)(x_n - \mu_c)^\top$. The second part has the same form.
+# Start with $D = 1$: the objective is $-\frac{N_c}{2} (\log \sigma^2 + S_c / \sigma^2)$ with $S_c$ the variance without a floor. It rises up to $\sigma^2 = S_c$
+# and falls after it. Where is its maximum on $\sigma^2 \ge v$?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $a \log |\Sigma| + \operatorname{tr} \Sigma^{-1} A$ has its minimum at $\Sigma = A / a$. What are $a$ and $A$ here?
+# In $D$ dimensions the maximum has the same axes as the covariance without a floor (this you may use). `torch.linalg.eigh` gives its axes, as
+# columns, and the variance along each. Then $D = 1$, $D$ times.
 # </details>
 
 
 # %%
-def repair(x, r, points, variance):
-    """Covariances (C, D, D) of the M step with a prior worth `points` data of `variance`; x (N, D), r (N, C)."""
+def m_step(x, r):
+    """(weights (C,), means (C, D), covariances (C, D, D)) as in the notebook."""
+    n = r.sum(0)
+    means = r.T @ x / n[:, None]
+    apart = x[:, None] - means
+    return n / len(x), means, torch.einsum("nc,nci,ncj->cij", r, apart, apart) / n[:, None, None]
+
+
+def floor(x, r, least):
+    """Covariances (C, D, D) of the M step with variance `least` or more in every direction; x (N, D), r (N, C)."""
     ### BEGIN SOLUTION
-    # The objective is -1/2 ((N_c + m) log|Sigma| + tr inverse(Sigma) (S_c + m v I)): a and A of the second hint.
-    spread = m_step(x, r)[2]
-    owned = r.sum(dim=0)[:, None, None]
-    # m_step divided by N_c: undo that to get the scatter. About a single datum it is zero, and the prior stays.
-    A = owned * spread + points * variance * torch.eye(x.shape[1], dtype=x.dtype)
-    return A / (owned + points)
+    variances, axes = torch.linalg.eigh(m_step(x, r)[2])
+    # Along each axis the objective falls beyond its maximum: the nearest allowed variance is the best one.
+    lifted = torch.clamp(variances, min=least)
+    return axes @ torch.diag_embed(lifted) @ axes.mT
     ### END SOLUTION
 
 
 # %%
-repair = check.repair(repair)
+floor = check.floor(floor)
 
 # %% [markdown]
-# Check the derivation: at your covariances the gradient of the objective above should vanish.
+# The numeric check of the derivation: five thousand other covariances that are allowed. One of them could refute it. Among the rivals is the one that
+# scikit-learn would take, which adds $v$ to the diagonal.
 
 # %%
 r = responsibilities(log_joint(x, *start))
-means, m, v = m_step(x, r)[1], 4.0, 0.5
-S = repair(x, r, m, v).clone().requires_grad_()
-fitted = (r * MultivariateNormal(means, S).log_prob(x[:, None])).sum()
-believed = -m / 2 * (torch.logdet(S) + v * torch.linalg.inv(S).diagonal(dim1=1, dim2=2).sum(1)).sum()
-(of_data,) = torch.autograd.grad(fitted, S)
-(of_prior,) = torch.autograd.grad(believed, S)
-slope = of_data + of_prior
-print(f"largest slope: of the data's part {of_data.abs().max():.2f}, of the sum {slope.abs().max():.0e}")
-assert slope.abs().max() < 1e-9  # rounding in sums of 300 terms
+means, least = m_step(x, r)[1], 0.8
+
+
+def objective(S):
+    """The first component's part of the objective, in nats, for each of R covariances (R, D, D)."""
+    return r[:, 0] @ MultivariateNormal(means[0], S).log_prob(x[:, None])
+
+
+ours = floor(x, r, least)[:1]
+with seeded(33):
+    noise = 0.3 * torch.randn(5000, 2, 2)
+variances, axes = torch.linalg.eigh(ours + noise @ noise.mT - 0.05 * torch.eye(2))
+rivals = axes @ torch.diag_embed(variances.clamp(min=least)) @ axes.mT
+added = m_step(x, r)[2][:1] + least * torch.eye(2)
+found, rival, with_v = (float(objective(S).max()) for S in (ours, rivals, added))
+print(f"ours {found:.4f} nats, best of the rivals {rival:.4f}, with v added {with_v:.4f}")
+assert torch.linalg.eigvalsh(m_step(x, r)[2][0])[0] < least  # the floor is felt
+assert found > max(rival, with_v)
 
 # %% [markdown]
-# Run EM from the collapsing start, with the prior: one round of 60 steps for each of three priors. Without one, the
-# first M step leaves a component without width. **With one, how wide is it after a single step, and where does it end?**
+# Run EM from a narrow start with three floors. Without one, the component on a single datum would collapse. **How wide is it at its
+# narrowest, and does a step ever fall?**
 
 # %%
 needle = m_step(x, responsibilities(log_joint(x, *collapse(x, 7, 1e-6))))[2][1]
-print(f"no prior: determinant {torch.linalg.det(needle):.0e} after one M step")
+print(f"no floor: determinant {torch.linalg.det(needle):.0e} after one M step")
 fig, ax = plots.figure()
-for m, style in ((0.5, "-"), (2.0, "--"), (10.0, "-.")):
-    params, widths = collapse(x, 7, 0.01), []
+for least, style in ((0.01, "-"), (0.05, "--"), (0.2, "-.")):
+    params, widths, trace = collapse(x, 7, math.sqrt(least)), [], []
     for _ in range(60):
-        r = responsibilities(log_joint(x, *params))
-        params = (*m_step(x, r)[:2], repair(x, r, m, 0.5))
-        widths.append(float(torch.linalg.det(params[2][1]) ** 0.25))
-    ax.plot(widths, style, label=f"a prior worth {m:g} points")
-    assert min(widths) > 0.01  # wider than at the start
-ax.set(xlabel="EM step", ylabel="width of the second component", ylim=(0, None))
+        joint = log_joint(x, *params)
+        trace.append(float(log_likelihood(joint)))
+        params = (*m_step(x, responsibilities(joint))[:2], floor(x, responsibilities(joint), least))
+        widths.append(float(torch.linalg.eigvalsh(params[2][1])[0].sqrt()))
+    ax.plot(widths, style, label=f"floor {least:g}, width {math.sqrt(least):.2f}")
+    assert min(widths) > math.sqrt(least) - 1e-9  # rounding
+    assert (np.diff(trace) > -1e-9).all()  # a maximum under a constraint is a maximum: EM climbs
+ax.set(xlabel="EM step", ylabel="least width of the second component", ylim=(0, None))
 ax.legend(loc="lower right")
-plots.show(fig, alt="Widths of the component that began as a needle, for three priors; none of them returns to zero.")
+plots.show(
+    fig,
+    alt="The least width of the component that began on one datum, for three floors; it never falls below its floor.",
+)
 
 # %% [markdown]
 # ## Exercise 03.9: BIC
@@ -602,9 +640,47 @@ print(f"log p(x) {curve[0]:.2f} -> {curve[-1]:.2f} nats an image")
 assert (np.diff(curve) > -1e-3).all()  # never falls, but for what the clamp costs
 
 # %% [markdown]
+# ## Exercise 03.11: prove that one shape makes straight boundaries
+#
+# *20 minutes, difficulty 2 of 3, from notebook 03 "The log of a sum", and exercise 03.4*
+#
+# All components share one covariance $\Sigma$. Prove: $\log (r_{nc} / r_{nj})$ is a linear function of $x_n$ plus a constant; give both. Conclude
+# that the region where component $c$ is the most probable one is convex. Then show by an example that this can fail when each component
+# has a covariance of its own. Your lecturer reads it; the cell below only measures.
+
+# %% [markdown] tags=["proof"]
+# Both responsibilities have the denominator $p(x_n)$, so their ratio is the ratio of the joints. With $P = \Sigma^{-1}$
+#
+# $$\log \frac{r_{nc}}{r_{nj}} = \log \frac{\pi_c}{\pi_j} - \tfrac12 (x - \mu_c)^\top P (x - \mu_c) + \tfrac12 (x - \mu_j)^\top P (x - \mu_j).$$
+#
+# The log determinants are equal and cancel, and so does $x^\top P x$, since $P$ is the same in both. What is left is $a^\top x + b$ with
+# $a = P (\mu_c - \mu_j)$ and $b = \log (\pi_c / \pi_j) - \frac12 \mu_c^\top P \mu_c + \frac12 \mu_j^\top P \mu_j$.
+#
+# *Convex.* Component $c$ wins where $a_j^\top x + b_j \ge 0$ for every $j \ne c$. Each of these is a half space, and an intersection of half spaces is convex.
+#
+# *Own covariances.* Then $x^\top (P_c - P_j) x$ stays. In one dimension take equal weights, both means 0, variances 1 and 4: the wide component wins
+# where $\frac38 x^2 > \log 2$, which is two pieces, one on each side. Not convex.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 5 points.** 1: the ratio of responsibilities is the ratio of joints. 1: determinant *and* quadratic term cancel, with the reason (the same $P$). 1: $a$ and $b$. 1: convexity by half spaces, for all $j$ at once. 1: an example that is computed, not only drawn.
+# A common slip: "linear" is shown for two components, and convexity for three is taken for granted.
+
+# %%
+r = responsibilities(log_joint(x, *start))
+weights, means, shape = tied_step(x, r)
+design = np.column_stack([x.numpy(), np.ones(300)])
+for name, covariances in (("one shape", shape.expand(3, 2, 2)), ("own shapes", m_step(x, r)[2])):
+    joint = log_joint(x, weights, means, covariances).numpy()
+    odds = joint[:, 0] - joint[:, 1]
+    plane = design @ np.linalg.lstsq(design, odds, rcond=None)[0]  # the best linear function
+    print(
+        f"{name:10}: log odds of components 0 and 1 differ from a linear function by at most {abs(odds - plane).max():.0e}"
+    )
+
+# %% [markdown]
 # ## An open problem
 #
-# No check here, and no single answer. The prior of exercise 03.8 needs two numbers. Choose them for data that you have
+# No check here, and no single answer. The floor of exercise 03.8 needs a number, the prior of the notebook two. Choose them for data that you have
 # never seen: in which units is $v$, and what should become of it when somebody measures in millimetres instead of
 # metres? When $D$ grows, or $C$? Propose a rule that depends on `x` and `C` alone, and look for data on which it fails.
 
@@ -617,8 +693,8 @@ assert (np.diff(curve) > -1e-3).all()  # never falls, but for what the clamp cos
 # - The log joint is the only place where the density enters; everything else in EM is a softmax, a sum, and weighted
 #   averages.
 # - Components are alternatives and add inside the logarithm; data are independent and add outside.
-# - The M step is the fit with known labels, with counts replaced by responsibilities.
-# - A component on one datum raises the likelihood without bound; a prior worth a few points stops it.
+# - The M step is the fit with known labels, with counts replaced by responsibilities; with one shape for all, the scatters add up.
+# - A component on one datum raises the likelihood without bound; a floor under its widths stops it, and EM still climbs.
 # - BIC charges half of $\log N$ nats for each free parameter, on the scale of the log-likelihood.
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Fraley and Raftery 2007, for the prior.

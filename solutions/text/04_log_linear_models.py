@@ -11,26 +11,26 @@
 #
 # After these exercises you will be able to
 #
-# - run EM for a log-linear model with latent classes, from expected counts and a gradient;
+# - learn a log-linear model from data with holes, by the features expected given what was seen;
+# - say how its log-likelihood curves, and climb it in a few steps of Newton's method;
 # - say what hard EM climbs, and what a model with too many parameters can tell.
 #
-# **Time** 40 minutes; the cells run in about 5 seconds on a laptop. **Prerequisites** notebook 04; derivatives of a logarithm of a
-# sum.
+# **Time** 75 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 04; second derivatives of a logarithm
+# of a sum.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $f(x)$ | `features` | $M \times F$ | features of all $M$ outcomes |
+# | $x'$ | `outcomes` | $M \times D$ | all $M$ outcomes, a row each |
+# | $f(x')$ | `features` | $M \times F$ | features of each |
+# | $x_n$ | `x` | $N \times D$ | data; what was not seen is NaN |
+# | $w$ | `w` | $F$ | a weight for each feature; one class |
 # | $N_x$ | `counts` | $M$ | how often each outcome was seen |
-# | $\log \pi_c, w_c$ | `log_pi`, `w` | $C$, $C \times F$ | log-probability of each class, its weights |
-# | $\bar\pi_c, \bar f_c$ | `classes`, `totals` | $C$, $C \times F$ | expected counts, per datum |
 #
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 
 # %%
-import math
-
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -42,152 +42,186 @@ from lvmteach.runtime import seeded
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# ## Exercise 04.1: expected counts
+# ## Exercise 04.1: what was not seen
 #
-# *15 minutes, difficulty 2 of 3, from notebook 04 "Hidden classes"*
+# *20 minutes, difficulty 3 of 3, from notebook 04 "Hidden classes" and notebook 02 "Missing entries"*
 #
-# All $M$ outcomes $x$ can be listed, each with its features $f(x)$, and it is known how often each was seen. The model:
-# $p(z = c) = \pi_c$ and $p(x \mid z = c) = e^{w_c \cdot f(x)} / \sum_{x'} e^{w_c \cdot f(x')}$, the sum over all outcomes. Write
-# its E step: with $q_{nc} = p(z = c \mid x_n)$, return
+# In notebook 04 the class of each datum was hidden. Now there is one class, $p(x \mid w) = e^{w \cdot f(x)} / Z(w)$, and *parts of $x$* are
+# hidden: of datum $n$ only some bits $o_n$ were seen. Its likelihood is the sum over all outcomes that agree with what was seen. By Fisher's
+# identity the gradient of the log-likelihood is, once more, seen minus expected,
 #
-# $$\bar\pi_c = \frac1N \sum_n q_{nc}, \qquad \bar f_c = \frac1N \sum_n q_{nc}\, f(x_n).$$
+# $$\nabla_w \frac1N \sum_n \log p(x_{n, o_n} \mid w) = \frac1N \sum_n \mathbb E\big[f(x) \mid x_{n, o_n}, w\big] - \mathbb E[f(x) \mid w],$$
 #
-# - `log_pi` $(C)$; `w` $(C, F)$; `features` $(M, F)$, a row an outcome; `counts` $(M)$, how often each was seen; $N$ is
-#   their sum. Scores $w_c \cdot f$ may be in the hundreds.
-# - Result: the pair `(classes, totals)`, $(C)$ and $(C, F)$, per datum.
+# and "seen" is an expectation itself. Return the first of the two terms.
+#
+# - `w` $(F)$; `features` $(M, F)$ and `outcomes` $(M, D)$, zeros and ones, row by row; `x` $(N, D)$ of zeros, ones and NaN. Scores
+#   $w \cdot f$ may be in the hundreds. In some rows of `x` nothing was seen, in some all.
+# - Result: $(F)$, a mean over the data.
 #
 # <details><summary>Hint 1</summary>
 #
-# The scores are $(M, C)$. Two normalisations follow one another: one over outcomes, for $p(x \mid c)$, one over classes,
-# for the posterior. Which axis is which?
+# For each datum make a distribution over all $M$ outcomes. Which of them have probability zero? The others are weighted by the model.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Two data with the same outcome have the same posterior. So sum over outcomes, each weighted by its share of the data.
+# `(x[:, None] == outcomes) | x[:, None].isnan()` has shape $(N, M, D)$. An outcome agrees with a datum if it is True for all bits.
 # </details>
 
 
 # %%
-def expected_counts(log_pi, w, features, counts):
-    """(classes (C,), totals (C, F)) per datum; log_pi (C,), w (C, F), features (M, F), counts (M,)."""
+def clamped(w, features, outcomes, x):
+    """Mean over the data of E[f | what was seen], (F,); w (F,), features (M, F), outcomes (M, D), x (N, D) with NaN."""
     ### BEGIN SOLUTION
-    # Each class is a distribution over outcomes: it normalises down its column.
-    log_x_given_z = torch.log_softmax(features @ w.T, dim=0)
-    # Bayes' rule along each row.
-    q = torch.softmax(log_x_given_z + log_pi, dim=1)
-    weighted = q * counts[:, None] / counts.sum()
-    return weighted.sum(dim=0), torch.einsum("mc,mf->cf", weighted, features)
+    agrees = ((x[:, None] == outcomes) | x[:, None].isnan()).all(dim=2)  # (N, M)
+    # The posterior over whole outcomes: zero where a seen bit differs, else as the model has it.
+    log_joint = torch.where(agrees, features @ w, -torch.inf)
+    posterior = torch.softmax(log_joint, dim=1)
+    return posterior.mean(dim=0) @ features
     ### END SOLUTION
 
 
 # %%
-expected_counts = check.expected_counts(expected_counts)
+clamped = check.clamped(clamped)
 
 # %% [markdown]
 # Data: the middle of each 8 x 8 digit as six blocks, dark or light: 64 outcomes. Features: the six blocks, and for each
-# of the three rows whether both of its blocks are dark. **Sum the expected features over the classes: what do you get?**
+# of the three rows whether both of its blocks are dark. Then each block is hidden with probability 0.4.
 
 # %%
 images = load_digits().images[:, 1:7, 2:6]
-blocks = images.reshape(-1, 3, 2, 2, 2).mean((2, 4)).reshape(-1, 6)
-dark = torch.tensor(blocks > np.median(blocks, 0))
-outcome = (dark.long() * 2 ** torch.arange(5, -1, -1)).sum(1)
-counts = torch.bincount(outcome, minlength=64).double()
-bits = (torch.arange(64)[:, None] >> torch.arange(5, -1, -1) & 1).double()
-features = torch.cat([bits, bits[:, ::2] * bits[:, 1::2]], 1)
-with seeded(43):
-    start = torch.full((3,), -math.log(3)), 0.5 * torch.randn(3, 9)
-classes, totals = expected_counts(*start, features, counts)
-pairs = np.concatenate([dark, dark[:, ::2] & dark[:, 1::2]], 1).mean(0)  # oracle: from the images, without classes
-print("over all classes", *(f"{value:.4f}" for value in totals.sum(0)), " of the images", f"{pairs[0]:.4f} ...")
-assert np.allclose(totals.sum(0), pairs, atol=1e-12)  # rounding
-assert abs(classes.sum() - 1) < 1e-12
+ink = images.reshape(-1, 3, 2, 2, 2).mean((2, 4)).reshape(-1, 6)
+dark = torch.tensor(ink > np.median(ink, 0)).double()
+N = len(dark)
+outcomes = (torch.arange(64)[:, None] >> torch.arange(5, -1, -1) & 1).double()
+features = torch.cat([outcomes, outcomes[:, ::2] * outcomes[:, 1::2]], 1)
+counts = torch.bincount((dark.long() * 2 ** torch.arange(5, -1, -1)).sum(1), minlength=64).double()
+
+
+def with_holes(seed):
+    with seeded(seed):
+        return dark.masked_fill(torch.rand(N, 6) < 0.4, torch.nan)
+
+
+x = with_holes(41)
+print(f"{N} digits, of which {int((~x.isnan()).all(1).sum())} are whole; expected {N * 0.6**6:.0f}")
 
 # %% [markdown]
-# ## Exercise 04.2: the gradient for the weights
-#
-# *15 minutes, difficulty 2 of 3, from notebook 04 "Hidden classes"*
-#
-# The M step has no closed form for $w$, but a gradient. With the expected counts held fixed, differentiate
-#
-# $$\frac1N \sum_n \sum_c q_{nc} \log p(x_n, z_n = c)$$
-#
-# for each $w_c$. What you find is the difference of two averages of features; say in words which.
-#
-# - `classes` $(C)$, `totals` $(C, F)$: the expected counts per datum, from the E step.
-# - `w` $(C, F)$, `features` $(M, F)$, with scores in the hundreds.
-# - Result: $(C, F)$. By hand, without autograd.
-#
-# <details><summary>Hint 1</summary>
-#
-# $\log p(x \mid c) = w_c \cdot f(x) - \log Z_c$. In the sum over $n$ the first part is $w_c \cdot \bar f_c$. With which factor does
-# $\log Z_c$ occur?
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# $\nabla \log Z_c = \nabla Z_c / Z_c = \sum_x p(x \mid c)\, f(x)$: the features that the model expects.
-# </details>
+# First the gradient. The oracle writes out the sum over what was not seen, datum by datum, and leaves the rest to autograd.
 
 
 # %%
-def weight_gradient(classes, totals, w, features):
-    """Gradient for w of the expected log joint per datum, (C, F); classes (C,), totals (C, F), features (M, F)."""
-    ### BEGIN SOLUTION
-    # Sum over n of q_nc (w_c f(x_n) - log Z_c) / N = w_c totals_c - classes_c log Z_c.
-    p = torch.softmax(features @ w.T, dim=0)
-    under_model = torch.einsum("mc,mf->cf", p, features)
-    # Seen minus expected; both per datum, so the model's count as often as the class occurs.
-    return totals - classes[:, None] * under_model
-    ### END SOLUTION
+def observed_log_lik(w, x):
+    """Log-likelihood of what was seen, nats a digit."""
+    total = 0.0
+    for one in x:
+        seen = ~one.isnan()
+        like = (outcomes[:, seen] == one[seen]).all(1)
+        total = total + (features[like] @ w).exp().sum().log() - (features @ w).exp().sum().log()
+    return total / len(x)
 
 
-# %%
-weight_gradient = check.weight_gradient(weight_gradient)
-
-# %% [markdown]
-# Where the expected counts were just taken, this is also the gradient of $\log p(x)$ itself: bound and evidence touch
-# there. The oracle lists all outcomes and classes, and leaves the rest to autograd.
+def expected(w):
+    return torch.softmax(features @ w, 0) @ features
 
 
-# %%
-def log_lik(log_pi, w):
-    """Log-likelihood in nats a digit, outcome by outcome and class by class."""
-    p_x = 0
-    for c in range(len(w)):
-        weight = (features @ w[c]).exp()
-        p_x = p_x + log_pi[c].exp() * weight / weight.sum()
-    return counts @ p_x.log() / counts.sum()
-
-
-slope = weight_gradient(classes, totals, start[1], features)
-truth = torch.func.grad(log_lik, argnums=1)(*start)
+with seeded(42):
+    w = 0.5 * torch.randn(9)
+slope = clamped(w, features, outcomes, x[:200]) - expected(w)
+truth = torch.func.grad(observed_log_lik)(w, x[:200])
 print(f"largest slope {truth.abs().max():.4f}, largest difference {(slope - truth).abs().max():.0e}")
 assert torch.allclose(slope, truth, atol=1e-12)  # rounding
 
 # %% [markdown]
-# Your two functions are EM. The M step takes five gradient steps: any rise will do. (No two feature vectors are further
+# Now learn in three ways: from all digits without holes, from what was seen of each, and from the few digits that are whole. All are judged
+# on the whole digits. **Which share of the loss of the third way does the second win back?** (No two feature vectors are further
 # apart than 3, so the curvature is at most $1.5^2$ and a step of $1 / 1.5^2$ cannot overshoot.)
 
+
 # %%
-log_pi, w = start
-curve = [log_lik(log_pi, w)]
+def learn(x, steps=300):
+    w = torch.zeros(9)
+    for _ in range(steps):
+        w = w + (clamped(w, features, outcomes, x) - expected(w)) / 1.5**2
+    return w
+
+
+def judged(w):
+    return float(counts @ torch.log_softmax(features @ w, 0)) / N
+
+
+best, losses = judged(learn(dark)), []
+for seed in range(3):
+    x = with_holes(seed)
+    losses.append([best - judged(learn(data)) for data in (x, x[~x.isnan().any(1)])])
+    print(
+        "below the model from whole digits: what was seen {:.4f}, whole digits only {:.4f} nats a digit".format(
+            *losses[-1]
+        )
+    )
+assert all(0 < seen < whole / 3 for seen, whole in losses)
+
+# %% [markdown]
+# ## Exercise 04.2: how it curves
+#
+# *20 minutes, difficulty 2 of 3, from notebook 04 "A log-linear model"*
+#
+# Without holes the log-likelihood a datum is $w \cdot \bar f - \log Z(w)$. Notebook 04 climbed it by its gradient and said that it has one maximum.
+# Differentiate once more: return the matrix of second derivatives. You have not seen this formula; you know the matrix by another name.
+#
+# - `w` $(F)$, `features` $(M, F)$, with scores in the hundreds. Result: $(F, F)$. By hand, without autograd.
+#
+# <details><summary>Hint 1</summary>
+#
+# Only $\log Z$ curves. Its gradient is $\sum_x p(x \mid w) f(x)$. Differentiate $p(x \mid w) = e^{w \cdot f(x)} / Z(w)$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\nabla p(x \mid w) = p(x \mid w) \big( f(x) - \mathbb E[f] \big)$. What is $\mathbb E\big[ f (f - \mathbb E f)^\top \big]$?
+# </details>
+
+
+# %%
+def curvature(w, features):
+    """Second derivatives of the log-likelihood a datum, (F, F); w (F,), features (M, F)."""
+    ### BEGIN SOLUTION
+    p = torch.softmax(features @ w, dim=0)
+    away = features - p @ features
+    # Minus the covariance of the features under the model.
+    return -torch.einsum("m,mf,mg->fg", p, away, away)
+    ### END SOLUTION
+
+
+# %%
+curvature = check.curvature(curvature)
+
+# %% [markdown]
+# Newton's method divides the gradient by the curvature, $w \leftarrow w - H^{-1} \nabla$. **How many steps will it need, and how many the gradient?**
+
+# %%
+seen = counts @ features / N
+by_newton, by_gradient = [torch.zeros(9)], [torch.zeros(9)]
+for _ in range(8):
+    w = by_newton[-1]
+    by_newton.append(w - torch.linalg.solve(curvature(w, features), seen - expected(w)))
 for _ in range(300):
-    classes, totals = expected_counts(log_pi, w, features, counts)
-    log_pi = classes.log()
-    for _ in range(5):
-        w = w + weight_gradient(classes, totals, w, features) / 1.5**2
-    curve.append(log_lik(log_pi, w))
-curve = torch.stack(curve)
-shares = counts[counts > 0] / counts.sum()
-ceiling = (shares * shares.log()).sum()  # no model can beat the shares themselves
+    by_gradient.append(by_gradient[-1] + (seen - expected(by_gradient[-1])) / 1.5**2)
+top = judged(by_newton[-1])
 fig, ax = plots.figure()
-ax.plot(curve, color=plots.BLUE, label="three classes, nine features")
-ax.axhline(ceiling, ls="--", color=plots.BLACK, label="the shares themselves")
-ax.set(xscale="symlog", xlim=(0, 300), xlabel="EM step", ylabel="log p(x), nats a digit", title="no step falls")
-ax.legend(loc="lower right")
-plots.show(fig, alt="The log-likelihood rises over EM steps without ever falling, and stays below a dashed ceiling.")
-assert (curve.diff() > -1e-12).all()  # no step falls, but for rounding
-assert curve[-1] < ceiling
+for path, name, style in ((by_newton, "Newton", "o-"), (by_gradient, "gradient", "-")):
+    ax.semilogy([max(top - judged(w), 1e-16) for w in path], style, label=name)
+ax.set(xlabel="step", ylabel="below the maximum, nats a digit", xscale="symlog", xlim=(0, 300))
+ax.legend()
+plots.show(
+    fig,
+    alt="The distance to the maximum: Newton's reaches rounding within a few steps, the gradient's falls along a line.",
+)
+assert top - judged(by_newton[5]) < 1e-12  # rounding
+assert top - judged(by_gradient[5]) > 1e-4
+assert torch.linalg.eigvalsh(curvature(w, features)).max() < 0  # a maximum, and no other direction goes up
+assert torch.allclose(
+    curvature(w, features),
+    -torch.tensor(np.cov(features.T.numpy(), aweights=torch.softmax(features @ w, 0), bias=True)),
+)
 
 # %% [markdown]
 # ## Exercise 04.3: what hard EM climbs
@@ -256,11 +290,35 @@ answer = "c"
 check.saturated(answer)
 
 # %% [markdown]
+# ## Exercise 04.5: prove that one class has one maximum
+#
+# *20 minutes, difficulty 2 of 3, from notebook 04 "A log-linear model", and exercises 04.1 and 04.2*
+#
+# Prove: (1) $\log Z(w)$ is convex. (2) Without anything hidden, every $w$ with gradient zero is a maximum of the log-likelihood, and all maxima give the
+# same $p(x \mid w)$. (3) With bits hidden, as in 04.1, the argument fails: say at which step. Your lecturer reads it; there is no check.
+
+# %% [markdown] tags=["proof"]
+# *(1)* The second derivative of $\log Z$ along $u$ is $u^\top \mathrm{Cov}(f)\, u = \mathbb V[u \cdot f] \ge 0$, with the variance under $p(x \mid w)$. A function
+# whose second derivative is never negative along any line is convex.
+#
+# *(2)* $w \cdot \bar f$ is linear, so $\mathcal L(w) = w \cdot \bar f - \log Z(w)$ is concave, and where the gradient of a concave function vanishes it has its
+# maximum. Let $w$ and $w'$ both be maxima and $u = w' - w$. On the line between them $\mathcal L$ is constant, so its second derivative
+# $-\mathbb V[u \cdot f]$ is zero there: $u \cdot f(x)$ is the same number $k$ for every $x$ (each has positive probability). Then
+# $e^{w' \cdot f(x)} = e^k e^{w \cdot f(x)}$, and the factor cancels in $p$.
+#
+# *(3)* Now $\log p(x_o \mid w) = \log \sum_{x' \text{ agrees}} e^{w \cdot f(x')} - \log Z(w)$. The first term was linear; now it is a $\log Z$ over fewer outcomes,
+# and by (1) convex. A convex function minus a convex function can be anything, so step (2) has no beginning.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 5 points.** 1: the curvature is a variance (or Hölder's inequality). 1: concave, *and* "gradient zero is enough" follows from it. 1: equal maxima differ by a direction in which $u \cdot f$ is constant. 1: hence the same $p$. 1: in (3) the term that was linear is named, and why it now curves the wrong way.
+# A common slip: "strictly concave" is claimed; with a redundant feature it is false, and then $w$ is not unique though $p$ is.
+
+# %% [markdown]
 # ## An open problem
 #
-# No check here, and no single answer. Prove that with $p(z \mid x)$ for $q$ the gradient of exercise 04.2 is that of $\log p(x)$ (Fisher's identity), first for this
-# model, then for any. *Rubric, 4 points:* the derivative of a logarithm of a sum (1); the quotient recognised as the posterior (1); the posterior treated as a
-# weight and not differentiated, with the reason (1); a condition under which sum and derivative may be exchanged for infinitely many $z$ (1).
+# No check here, and no single answer. In notebook 04 seven classes beat all pairs on fresh digits. Take more blocks ($4 \times 4$: 65 536 outcomes), or fewer
+# digits to fit (100, 300, 1200), and make the table again. Where is the border at which the classes stop earning their parameters? Does it move if
+# the number of classes is chosen on held-out digits as well?
 
 # %%
 # Your experiments.
@@ -268,9 +326,9 @@ check.saturated(answer)
 # %% [markdown]
 # ## Summary
 #
-# - Expected counts share each datum out over the classes by the posterior.
-# - The gradient for log-linear weights is features seen minus features expected, class by class.
-# - Hard EM climbs the joint of data and chosen classes. A model with as many parameters as outcomes fits, and explains nothing.
+# - What is hidden, a class or a bit, is filled in by the posterior: features seen become features expected given what was seen.
+# - The log-likelihood curves by minus the covariance of the features. With nothing hidden it has one maximum, and Newton's method finds it in a few steps.
+# - Hard EM climbs the joint of data and chosen classes. A *saturated* model, with as many parameters as outcomes, fits, and explains nothing.
 #
 # **To read** Berger, Della Pietra and Della Pietra 1996; Dempster, Laird and Rubin 1977, section 3, for EM that does not finish its M step.
 #

@@ -15,9 +15,10 @@
 # - prove $\mathrm{ELBO} \le \log p(x)$, name the gap, and say when it is zero;
 # - write the ELBO of a Gaussian $q$ by hand, and watch it tighten as $q$ improves;
 # - update a factorised $q$ coordinate by coordinate;
-# - write the M step of variational EM for a noise, with what $q$ is unsure of.
+# - write the M step of variational EM for a noise, with what $q$ is unsure of;
+# - prove that mean field's update is the best factor.
 #
-# **Time** 125 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
+# **Time** 145 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
 # expectations, derivatives of a logarithm of a sum.
 #
 # | maths | code | shape | meaning |
@@ -616,6 +617,32 @@ answer = "b"
 
 # %%
 check.which_gap(answer)
+
+# %% [markdown]
+# ## Exercise 05.12: prove the best factor
+#
+# *20 minutes, difficulty 2 of 3, from notebook 05 "Mean field: each factor in turn"*
+#
+# The notebook states the update of mean field; exercise 05.8 used it. Prove it. With all factors but $q_d$ held fixed, show that the ELBO is
+# $\text{const} - \mathrm{KL}(q_d \Vert q_d^*)$ with $\log q_d^*(z_d) = \mathbb E_{q_{-d}}[\log p(x, z)] + \text{const}$. Which condition do you need? Conclude that no sweep lowers
+# the ELBO, and that one sweep is enough if the posterior factorises. Your lecturer reads it; there is no check.
+
+# %% [markdown] tags=["proof"]
+# Under $q = \prod_e q_e$ the entropy is a sum, and the expectation can be taken over $z_{-d}$ first. With $g_d(z_d) = \mathbb E_{q_{-d}}[\log p(x, z)]$
+#
+# $$\mathrm{ELBO} = \mathbb E_{q_d}[g_d(z_d)] - \mathbb E_{q_d}[\log q_d(z_d)] + \sum_{e \ne d} \mathbb H[q_e].$$
+#
+# The last sum does not depend on $q_d$. *Condition:* $Z_d = \int e^{g_d(z_d)}\, dz_d$ is finite and not zero. Then $q_d^* = e^{g_d} / Z_d$ is a density, and
+# the first two terms are $\log Z_d - \mathrm{KL}(q_d \Vert q_d^*)$. A KL is never negative, and zero only for $q_d = q_d^*$: that is the one maximum.
+#
+# *A sweep* replaces each factor in turn by the best one given the others, so no replacement lowers the ELBO, and neither does the sweep.
+#
+# *The posterior factorises,* $p(z \mid x) = \prod_e p_e(z_e)$. Then $\log p(x, z) = \log p(x) + \sum_e \log p_e(z_e)$, and $g_d$ is $\log p_d(z_d)$ plus terms without
+# $z_d$. So $q_d^* = p_d$ whatever the other factors are, and after one sweep $q$ is the posterior.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 5 points.** 1: the ELBO split into terms with and without $q_d$. 1: recognised as minus a KL plus $\log Z_d$. 1: the condition on $Z_d$, and *one* maximum from "KL is zero only if equal". 1: monotone over a sweep, since each update uses the ones before. 1: the case of a posterior that factorises.
+# A common slip: the derivative for $q_d$ is set to zero without saying that it is a maximum, or that $q_d$ must integrate to one.
 
 # %% [markdown]
 # ## An open problem
