@@ -432,50 +432,29 @@ assert size > 5
 #
 # $$p(x) = \sum_z p(z)\, p(x \mid z)$$
 #
-# The star is a point that neither has seen. **Ask before the picture:** what will each of them say about it?
+# The star is a point that neither has seen. **Ask before the picture:** what will each of them say about it? Then drag it.
 #
 # <details><summary>Speaker note</summary>
 #
 # 1. *Left.* Show the next picture with the right half covered. Ask where the model is unsure: along the line. Then the star, far from all data: it is surer
 #    there than among the points. A conditional model $p(y \mid x)$ has no opinion on whether $x$ is odd.
-# 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ knows what is odd. Move the star to (-1, 1), into a moon, run the cell, and read both
+# 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ knows what is odd. Move the star to (-1, 1), into a moon, and read both
 #    numbers again. Then between the moons, (0.5, 0.3): now the left model is unsure and the right one is not surprised.
 # 3. That difference is why we want $p(x)$. Here it is a sum over two causes; with a cause that is a vector, it is an integral, and this is why the course is needed.
 #
 # </details>
 
 # %%
-star = (3.0, -1.8)
+star = explore("two_moons")
+
+# %% tags=["check"]
 moons, side = make_moons(400, noise=0.2, random_state=0)
 sided = LogisticRegression().fit(moons, side)  # p(y | x)
 groups = [stats.multivariate_normal(moons[side == z].mean(0), np.cov(moons[side == z].T)) for z in (0, 1)]  # p(x | z)
-
-
-def log_p(x):
-    return np.log(0.5 * groups[0].pdf(x) + 0.5 * groups[1].pdf(x))
-
-
-certainty, surprise = sided.predict_proba([star]).max(), -log_p(star)
-print(
-    f"at {star}: certain to {certainty:.4f} which moon; {surprise:.1f} nats of surprise, {-log_p(moons).min():.1f} at most among the points"
-)
-
-# %%
-places = np.stack(np.meshgrid(np.linspace(-3, 4.5, 150), np.linspace(-3, 3, 120)), -1)
-chance = sided.predict_proba(places.reshape(-1, 2))[:, 1].reshape(120, 150)
-fig, axes = plots.figure(1, 2, size=(13, 4.8))
-for ax, height, title, colours in (
-    (axes[0], chance, "p(y = 1 | x) takes sides, everywhere", plots.DIVERGING),
-    (axes[1], log_p(places).clip(-20), "log p(x) knows where it has been", plots.SEQUENTIAL),
-):
-    fig.colorbar(ax.contourf(*places.T, height.T, 20, cmap=colours), label="nats" if ax is axes[1] else "probability")
-    ax.scatter(*moons.T, 14, "white", edgecolors="black", linewidths=0.6)
-    ax.plot(*star, "*", color=plots.RED, markeredgecolor="white", markersize=24)
-    ax.set(xlabel="x₁", ylabel="x₂", title=title)
-plots.show(
-    fig,
-    alt="A star far from two moons of points: on the left in a region of full certainty, on the right in one of low density.",
-)
+place = star.values["star"]
+log_p = math.log(0.5 * sum(group.pdf(place) for group in groups))
+assert abs(star.result.log_p - log_p) < 1e-4 * abs(log_p)  # the page has the points in single precision
+assert abs(star.result.p - sided.predict_proba([place])[0, 1]) < 1e-4
 
 # %% [markdown]
 # ## Summary

@@ -41,7 +41,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
-from lvmteach.classroom.explorables import widgets
+from lvmteach.classroom.explorables import explore
 from lvmteach.classroom.explorables.predict import predict
 from lvmteach.classroom.figures import diagram, plots
 from lvmteach.em import em_steps
@@ -465,55 +465,24 @@ assert max(last) - min(last) < 0.2
 # %% [markdown]
 # ## Lecture demo
 #
-# Three classes over $2 \times 2$ blocks: turn a weight and watch all sixteen probabilities, and the two expectations of the gradient.
+# One class over $2 \times 2$ blocks, with a feature for each block and one for the upper pair: turn a weight and watch all sixteen probabilities, and the two expectations of the gradient.
 #
 # <details><summary>Speaker note</summary>
 #
 # 1. Turn the weight of the first block. Which of the sixteen outcomes gain, and by what factor? (All with that block, by the same factor.)
-# 2. Ask what the gradient will be where seen and expected agree. Turn until the bars are level.
+# 2. Ask what the gradient will be where seen and expected agree. Turn until the bars are level; then *All zero*, and let *Gradient step* do it. The log-likelihood rises at
+#    each press, and the line says how much is left.
 # 3. Turn the weight of the pair. Which single blocks does it move as well?
 #
 # </details>
 
-
 # %%
-small = pair_features(binary_outcomes(4))[:, [0, 1, 2, 3, 4]]  # four blocks, and the pair of the first two
-seen = torch.tensor([0.6, 0.5, 0.3, 0.4, 0.45])  # the features' means in some data
+turn = explore("log_linear", first=0.5, pair=0.5)
 
-
-class Weights:
-    """Sixteen outcomes of four blocks; weights for the first block and for the pair of the first two."""
-
-    def __init__(self):
-        self.fig, (self.left, self.right) = plots.figure(1, 2, size=(12, 4.4))
-        self.p = self.left.bar(range(16), np.full(16, 1 / 16), color=plots.BLUE)
-        self.left.set(xlabel="outcome", ylabel="p(x | w)", ylim=(0, 0.5), xticks=range(16))
-        self.right.bar(np.arange(5) - 0.2, seen, 0.4, color=plots.GREY, label="seen")
-        self.e = self.right.bar(np.arange(5) + 0.2, seen, 0.4, color=plots.ORANGE, label="expected")
-        self.right.set(ylim=(0, 1), xticks=range(5), xticklabels=["x₁", "x₂", "x₃", "x₄", "x₁x₂"], title="features")
-        self.right.legend(loc="upper right")
-        self.moving = [*self.p, *self.e]
-
-    def update(self, first: float, pair: float) -> str:
-        params = LogLinear(torch.zeros(1), torch.tensor([[first, 0.0, 0.0, 0.0, pair]]))
-        p = log_marginal(params, small).exp()
-        for bars, values in ((self.p, p), (self.e, p @ small)):
-            for bar, value in zip(bars, values.tolist(), strict=True):
-                bar.set_height(value)
-        slope = seen - p @ small
-        return f"gradient, seen minus expected: x₁ {slope[0]:+.3f}, x₁x₂ {slope[4]:+.3f}"
-
-
-# %%
-weights = Weights()
-widgets.key_frame(weights, alt="Sixteen bars of p(x); beside them the features seen and expected.", first=0.5, pair=0.5)
-
-# %%
-live = widgets.explore(
-    weights,
-    first=widgets.slider(-3.0, 3.0, 0.5, label="weight of x₁"),
-    pair=widgets.slider(-3.0, 3.0, 0.5, label="weight of x₁x₂"),
-)
+# %% tags=["check"]
+small = pair_features(binary_outcomes(4))[:, :5]  # four blocks, and the pair of the first two
+p = torch.softmax(small @ torch.tensor(list(turn.values.values())), 0)
+assert torch.allclose(turn.result.expected, p @ small, atol=1e-12)
 
 # %% [markdown]
 # ## Summary

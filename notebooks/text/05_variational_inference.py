@@ -44,7 +44,7 @@ from torch.distributions import Normal
 
 from lvmteach import binary_factors
 from lvmteach.binary_factors import BinaryFactors, fit_exact, fit_variational, log_likelihood, mean_field
-from lvmteach.classroom.explorables import explore
+from lvmteach.classroom.explorables import Explorable, explore
 from lvmteach.classroom.explorables.kl_explorer import LOG_P_X, two_humps
 from lvmteach.classroom.explorables.predict import predict
 from lvmteach.classroom.figures import diagram, plots
@@ -526,6 +526,26 @@ ask.discuss(
     },
     right="by a smaller share",
 )
+
+# %% [markdown]
+# ## Further: the bound as a thermometer
+#
+# The same in closed form, with one weight. Two causes add up, $x = w (z_1 + z_2) + \text{noise}$, and given $x$ they are correlated: if one is large, the other need not be. The glass ends at $\log p(x)$, the
+# liquid stands at the ELBO. Press *E: best q of two factors* and *M* in turn, until nothing moves: the peak of the dotted curve, to the left of the blue one's. Then the same with *best q of all*, which touches.
+
+# %%
+thermometer = explore("thermometer")
+
+# %% tags=["check"]
+w_inexact = optimize.minimize_scalar(lambda w: 1 / (1 + 8 * w**2) * 4 + math.log(1 + 4 * w**2), (0.3, 0.7, 1.5)).x
+q_inexact = {"m": w_inexact / (2 * w_inexact**2 + 0.25), "s": (1 + 4 * w_inexact**2) ** -0.5}
+on_curve = Explorable("thermometer", w=w_inexact, **q_inexact).result
+assert abs(on_curve.elbo - on_curve.reached.max()) < 1e-3  # of the curve's 81 places
+assert abs(on_curve.elbo + on_curve.gap - on_curve.log_p) < 1e-12
+assert w_inexact < math.sqrt((2 - 0.25) / 2) - 0.2  # maximum likelihood matches the mean square, 2 w^2 + 0.25 = 2
+
+# %% [markdown]
+# Two factors settle at the smaller weight, $0.69$ in place of $0.94$: with less $w$ the causes are less correlated, so the gap is smaller. The ELBO is highest there, and $\log p(x)$ is not.
 
 # %% [markdown]
 # ## Further: where the gaps sit

@@ -494,23 +494,10 @@ assert abs(samples.mean() - 2 * (K - 1) / K) < 5 * error
 # them there.
 
 # %%
-three = torch.tensor([0.5, -0.4, 0.9])
-corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 0.866]])  # of the simplex: one a class
-fig, axes = plots.figure(1, 4, size=(12, 3.3))
-for ax, temperature in zip(axes, (0.1, 0.5, 1.0, 5.0), strict=True):
-    with seeded(14):  # the same noise at each temperature
-        y = gumbel_softmax(three, K=400, temperature=temperature)
-    ax.fill(*corners.T, facecolor="none", edgecolor=plots.BLACK, lw=1.5)
-    for c, (colour, marker) in enumerate(zip((plots.BLUE, plots.ORANGE, plots.GREEN), "osv", strict=True)):
-        ax.plot(*(y[y.argmax(-1) == c] @ corners).T, marker, color=colour, ms=4, alpha=0.5, mew=0)
-    ax.set(title=f"τ = {temperature}", aspect="equal")
-    ax.set_axis_off()
-plots.show(
-    fig,
-    alt="400 draws in a triangle, coloured by their largest class: in the corners when cold, in the middle when hot.",
-)
+simplex = explore("gumbel_simplex")
 
 # %% tags=["check"]
+three = torch.tensor([0.5, -0.4, 0.9])
 with seeded(15):
     hard = gumbel_softmax(three, K=100_000, temperature=0.5, straight_through=True)
 shares, pi = hard.mean(0), torch.softmax(three, 0)
@@ -518,9 +505,9 @@ print("shares of the arg max", shares.numpy().round(4), " softmax", pi.numpy().r
 assert ((shares - pi).abs() < 5 * (pi * (1 - pi) / 100_000).sqrt()).all()
 
 # %% [markdown]
-# Colour is the class of the arg max: it does not change with $\tau$, and its shares are the softmax. Cold draws are nearly
-# one-hot, but their softmax is steep, so the gradient's variance grows. Hot draws are smooth, but far from what $f$ will meet.
-# The price of softening is a **bias**, computed exactly under *Further*.
+# Slide $\tau$. Colour is the class of the arg max: it does not change with $\tau$, and its shares are those of $\pi$ (the ring), but for chance. On the right, how $y_1$ changes
+# with its own logit. Cold draws are nearly one-hot, but their softmax is steep: a few draws say very much and most say nothing, so the variance grows. Hot draws are smooth, but far from
+# what $f$ will meet: the mean of the gradients leaves the truth. That price of softening, a **bias**, is computed exactly under *Further*.
 #
 # ## The promise of notebook 06
 #
