@@ -5,9 +5,10 @@ Whoever is refused reads the rule, the value received and the remedy.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import chain
 from types import NoneType
@@ -19,48 +20,115 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 F = TypeVar("F", bound=Callable)
+RAISE = dis.opmap["RAISE_VARARGS"]  # what an error of our own words comes from
 
 
 def as_annotated(function: F) -> F:
     """Refuse arguments that are not what the signature says, each by its name.
 
     `x: Float[Tensor, "N D"]` must be a tensor of floating point with two dimensions, N and D as long as in the other
-    arguments; a named tuple such as `params: Mixture` is looked at field by field. Tensors must be on one device, that
-    of the model if there is one, and those of `Float` of one type; `Real` says that the function casts, and then they
-    need not. Values are not looked at. It costs a few microseconds a call.
+    arguments; a named tuple such as `params: Mixture` is looked at field by field. Values are not looked at. Types and
+    devices may be mixed as far as torch mixes them; where it refuses, the error says who has which. It costs a few
+    microseconds a call.
 
     Raises:
-        TypeError: no tensor, or one of another type of numbers; no distribution; no function.
-        ValueError: another number of dimensions, sizes that do not agree, another device.
+        TypeError: no tensor, or one of other numbers; no distribution; no function; types that torch does not mix.
+        ValueError: another number of dimensions, sizes that do not agree, devices that differ or hold no values.
     """
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     rules: dict[str, Rule] = {}
 
     @wraps(function)
     def at_the_border(*args, **kwargs):
+        if torch.compiler.is_compiling():  # what is translated has been called with these arguments before
+            return function(*args, **kwargs)
         if not rules:  # at the first call: then every name in the annotations is known
             rules.update(_rules(function))
-        seen: dict[str, Any] = {"strict": not rules[CASTS]}
-        if args and isinstance(args[0], nn.Module):
-            _see_model(args[0], seen)
+        sizes: Sizes = {}
         for name, value in chain(zip(names, args, strict=False), kwargs.items()):
             if name in rules:
-                rules[name](value, seen)
-        return function(*args, **kwargs)
+                rules[name](value, sizes)
+        try:
+            return function(*args, **kwargs)
+        except (RuntimeError, IndexError, ValueError, ZeroDivisionError) as problem:
+            if _raised_by_torch(problem, function.__module__.partition(".")[0]):
+                given = list(_tensors(chain(zip(names, args, strict=False), kwargs.items())))
+                raise _in_words(problem, function, given) from problem
+            raise
 
     return at_the_border
 
 
-# How annotations become rules. A rule takes the value, and what was seen in the arguments before it.
+def _raised_by_torch(problem: Exception, home: str) -> bool:
+    """Whether torch stumbled in a call of ours: not in a function of the user's, and not an error of our own words."""
+    rooms, said, here = [], False, problem.__traceback__
+    while here is not None:
+        rooms.append(here.tb_frame.f_globals.get("__name__", "").partition(".")[0])
+        said = here.tb_frame.f_code.co_code[here.tb_lasti] == RAISE
+        here = here.tb_next
+    caller = next(room for room in reversed(rooms) if room != "torch")
+    return caller == home and not (rooms[-1] == home and said)
 
-Rule = Callable[[Any, dict[str, Any]], None]
-CASTS = "casts"
+
+def _in_words(problem: Exception, function: Callable, given: list[tuple[str, Tensor]]) -> Exception:
+    """What torch stumbled over, as far as the arguments tell: devices, types, no values, NaN, nothing, or shapes."""
+    for name, tensor in given:
+        first, other = given[0]
+        if tensor.device != other.device:
+            return ValueError(
+                f"all must be on one device, got {first} on {other.device} and {name} on {tensor.device}; move one, "
+                f"{name}.to('{other.device}')"
+            )
+        if tensor.is_meta:
+            return ValueError(
+                f"{name} must hold values, got one on the meta device, which has none; make it on the CPU"
+            )
+    floats = [(name, tensor) for name, tensor in given if tensor.is_floating_point()]
+    for name, tensor in floats:
+        first, other = floats[0]
+        if tensor.dtype != other.dtype:
+            return TypeError(
+                f"all must have one type of numbers, got {first} of {other.dtype} and {name} of {tensor.dtype}; "
+                f"convert one, {name}.to({other.dtype})"
+            )
+    for name, tensor in given:
+        if tensor.numel() == 0:
+            return ValueError(f"{name} must not be empty, got {tuple(tensor.shape)}; look where its rows are lost")
+        if not tensor.isfinite().all():
+            return ValueError(f"{name} must be finite, got NaN or infinite entries; look where they come from")
+    shapes = ", ".join(f"{name} {tuple(tensor.shape)} {_kind_of(tensor)}" for name, tensor in given[:8])
+    why = str(problem).partition("\n")[0][:200]
+    return ValueError(
+        f"{function.__name__} must have arguments that fit together, got {shapes}; compare them with its signature "
+        f"(torch says: {why})"
+    )
 
 
-def _rules(function: Callable) -> dict[str, Any]:
-    hints = {name: hint for name, hint in typing.get_type_hints(function).items() if name != "return"}
-    casts = any(_is_array(hint) and _words(hint) == "real numbers" for hint in hints.values())
-    return {CASTS: casts} | {name: rule for name, hint in hints.items() if (rule := _rule(name, hint))}
+def _kind_of(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _tensors(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in named:
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, nn.Module):
+            yield from ((f"the model's {part}", tensor) for part, tensor in value.named_parameters())
+        elif isinstance(value, tuple):
+            fields = getattr(value, "_fields", range(len(value)))
+            yield from _tensors((f"{name}.{field}", part) for field, part in zip(fields, value, strict=True))
+
+
+# How annotations become rules. A rule takes a value, and the sizes by name of the arguments before it: size and whose.
+
+Sizes = dict[str, tuple[int, str]]
+Rule = Callable[[Any, Sizes], None]
+
+
+def _rules(function: Callable) -> dict[str, Rule]:
+    hints = typing.get_type_hints(function).items()
+    return {name: rule for name, hint in hints if name != "return" and (rule := _rule(name, hint))}
 
 
 def _rule(name: str, hint: Any) -> Rule | None:
@@ -68,20 +136,26 @@ def _rule(name: str, hint: Any) -> Rule | None:
     if NoneType in members:
         rest = [member for member in members if member is not NoneType]
         rule = _rule(name, rest[0]) if len(rest) == 1 else None
-        return rule and (lambda value, seen: None if value is None else rule(value, seen))
+        return rule and (lambda value, sizes: None if value is None else rule(value, sizes))
+    if typing.get_origin(hint) in (tuple, Sequence):
+        return _several(name, members)
+    if members and all(_is_named_tuple(member) for member in members):
+        return _one_of(name, members)
     if _is_array(hint):
         return _array(name, hint)
     if hint is Tensor:
-        return lambda value, seen: _see_tensor(name, value, seen)
+        return lambda value, sizes: _refuse_no_tensor(name, value)
     if typing.get_origin(hint) is typing.get_origin(Callable[[int], int]):
-        return _kind(name, lambda value: callable(value), "a function")
+        return _kind(name, callable, "a function", "pass one uncalled, or a lambda")
     if isinstance(hint, type) and issubclass(hint, Distribution):
         return _kind(name, lambda value: isinstance(value, Distribution), "a torch.distributions object")
     if isinstance(hint, type) and issubclass(hint, nn.Module):
         return _kind(name, lambda value: isinstance(value, nn.Module), "a torch.nn.Module")
-    if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
-        return _named_tuple(name, hint)
-    return None
+    return _named_tuple(name, hint) if _is_named_tuple(hint) else None
+
+
+def _is_named_tuple(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields")
 
 
 def _is_array(hint: Any) -> bool:
@@ -95,27 +169,20 @@ def _array(name: str, hint: Any) -> Rule:
     before, after = (many[0], len(dims) - many[0] - 1) if many else (len(dims), 0)
     # Where a size is known by its name, and where along the shape it stands, counted from the nearer end.
     places = [(dim, i if i < before else i - len(dims)) for i, dim in enumerate(dims) if dim.isidentifier()]
-    floats = _words(hint) == "floating point"
 
-    def rule(value: Any, seen: dict[str, Any]) -> None:
-        _see_tensor(name, value, seen)
+    def rule(value: Any, sizes: Sizes) -> None:
+        _refuse_no_tensor(name, value)
         if kinds and value.dtype not in kinds:
             raise TypeError(f"{name} must hold {_words(hint)}, got {value.dtype}; {_cast(name, hint, value)}")
         if not (value.ndim >= before + after if many else value.ndim == before):
-            raise ValueError(
-                f"{name} must be ({', '.join(dims)}), got shape {tuple(value.shape)}; {_reshape(name, dims, value)}"
-            )
+            raise ValueError(f"{name} must be {_shape(dims)}, got {tuple(value.shape)}; {_reshape(name, dims, value)}")
         for dim, i in places:
-            size, where = seen.setdefault(dim, (value.shape[i], name))
+            size, where = sizes.setdefault(dim, (value.shape[i], name))
             if value.shape[i] != size:
                 raise ValueError(
-                    f"{name} must be ({', '.join(dims)}) with {dim} = {size} as in {where}, got shape "
+                    f"{name} must be {_shape(dims)} with {dim} = {size} as in {where}, got shape "
                     f"{tuple(value.shape)}; the two must belong together"
                 )
-        if floats and seen["strict"] and value.ndim:
-            kind, where = seen.setdefault("dtype", (value.dtype, name))
-            if value.dtype != kind:
-                raise TypeError(f"{name} must be {kind} as {where} is, got {value.dtype}; use {name}.to({kind})")
 
     return rule
 
@@ -124,43 +191,59 @@ def _named_tuple(name: str, hint: Any) -> Rule:
     hints = typing.get_type_hints(hint)
     rules = [(i, rule) for i, f in enumerate(hint._fields) if (rule := _rule(f"{name}.{f}", hints[f]))]
 
-    def rule(value: Any, seen: dict[str, Any]) -> None:
+    def rule(value: Any, sizes: Sizes) -> None:
         if not isinstance(value, hint):
             fit = f"; a fit has them as fit.{name}" if hasattr(value, name) else "; make one from its parts"
             raise TypeError(f"{name} must be a {hint.__name__}({', '.join(hint._fields)}), got {_short(value)}{fit}")
         for i, part in rules:
-            part(value[i], seen)
+            # What is a tuple in a tuple has letters of its own.
+            part(value[i], {} if _is_named_tuple(type(value[i])) else sizes)
 
     return rule
 
 
-def _kind(name: str, fits: Callable[[Any], bool], words: str) -> Rule:
-    def rule(value: Any, seen: dict[str, Any]) -> None:
+def _one_of(name: str, members: Sequence[Any]) -> Rule:
+    rules = {member: _named_tuple(name, member) for member in members}
+
+    def rule(value: Any, sizes: Sizes) -> None:
+        if type(value) not in rules:
+            known = " or ".join(f"{member.__name__}({', '.join(member._fields)})" for member in members)
+            raise TypeError(f"{name} must be a {known}, got {_short(value)}; make one from its parts")
+        rules[type(value)](value, sizes)
+
+    return rule
+
+
+def _several(name: str, members: Sequence[Any]) -> Rule | None:
+    """Of as many as there are, `tuple[Layer, ...]`, or of so many, `tuple[Tensor, Tensor]`."""
+    any_number = len(members) == 1 or members[-1] is Ellipsis
+    checks = [_rule(f"{name}[{'...' if any_number else i}]", member) for i, member in enumerate(members)]
+    checks = checks[:1] if any_number else checks
+    if not any(checks):
+        return None
+
+    def rule(value: Any, sizes: Sizes) -> None:
+        if not isinstance(value, (tuple, list)) or not (any_number or len(value) == len(checks)):
+            many = "" if any_number else f" of {len(checks)}"
+            raise TypeError(f"{name} must be a tuple{many}, got {_short(value)}; write ({name},) for a single one")
+        for part, check in zip(value, checks * len(value) if any_number else checks, strict=True):
+            if check:
+                check(part, {} if any_number else sizes)
+
+    return rule
+
+
+def _kind(name: str, fits: Callable[[Any], bool], words: str, remedy: str = "look at the order of arguments") -> Rule:
+    def rule(value: Any, sizes: Sizes) -> None:
         if not fits(value):
-            raise TypeError(f"{name} must be {words}, got {_short(value)}; look at the order of the arguments")
+            raise TypeError(f"{name} must be {words}, got {_short(value)}; {remedy}")
 
     return rule
 
 
-def _see_model(model: nn.Module, seen: dict[str, Any]) -> None:
-    first = next(chain(model.parameters(), model.buffers()), None)
-    if first is not None:
-        seen["device"] = (first.device, "the model")
-        seen["dtype"] = (first.dtype, "the model")
-
-
-def _see_tensor(name: str, value: Any, seen: dict[str, Any]) -> None:
+def _refuse_no_tensor(name: str, value: Any) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {_short(value)}; use torch.as_tensor({name})")
-    device, where = seen.setdefault("device", (value.device, name))
-    if value.device != device:
-        raise ValueError(
-            f"{name} must be on {device} as {where} is, got one on {value.device}; use {name}.to('{device}')"
-        )
-    if value.is_meta:
-        raise ValueError(
-            f"{name} must hold values, got a tensor on the meta device, which has none; make it on the CPU"
-        )
 
 
 def _dtypes(hint: Any) -> tuple[str, ...]:
@@ -175,6 +258,8 @@ def _words(hint: Any) -> str:
 
 
 def _cast(name: str, hint: Any, value: Tensor) -> str:
+    if _words(hint) == "real numbers":
+        return f"use {name}.double()"
     if _words(hint) == "floating point":
         return (
             f"for pixels use {name} / 255" if value.dtype == torch.uint8 else f"use {name}.double() or {name}.float()"
@@ -182,11 +267,15 @@ def _cast(name: str, hint: Any, value: Tensor) -> str:
     return f"use {name}.bool()" if _words(hint) == "truth values" else f"use {name}.long()"
 
 
+def _shape(dims: list[str]) -> str:
+    return f"({', '.join(dims)}{',' * (len(dims) == 1)})"
+
+
 def _reshape(name: str, dims: list[str], value: Tensor) -> str:
-    if value.ndim == len(dims) - 1:
-        return f"a single one needs {name}[None]"
+    if value.ndim == len(dims) - 1 or not value.ndim:
+        return f"a single {'sequence' if 'T' in dims else 'point'} needs {name}[None]"
     return f"images need {name}.flatten(1)" if dims[-1] == "D" else "look at what each axis stands for"
 
 
 def _short(value: Any) -> str:
-    return f"a {type(value).__name__}"
+    return type(value).__name__

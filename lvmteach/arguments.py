@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
+
+OURS = ("lvmteach", "jaxtyping", "torch")  # whose frames stand between a warning and the line that it is about
 
 
 def at_least(least: int, **counts: Any) -> None:
@@ -22,6 +26,14 @@ def at_least(least: int, **counts: Any) -> None:
             raise TypeError(f"{name} must be a whole number, got {count!r}; write 10_000, not 1e4")
         if count < least:
             raise ValueError(f"{name} must be at least {least}, got {count}")
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn as from the line that called us: the first one that is not ours."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def few(values: Iterable[Any], most: int = 8) -> str:

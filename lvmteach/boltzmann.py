@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 
 MOST_BITS = 20
@@ -59,11 +60,13 @@ def random_rbm(D: int, H: int, scale: float = 0.01) -> RBM:
     return RBM(scale * torch.randn(D, H), torch.zeros(D), torch.zeros(H))
 
 
+@as_annotated
 def log_weight(v: Float[Tensor, "*B D"], rbm: RBM) -> Float[Tensor, "*B"]:
     """log sum_h exp(v'W h + b'v + c'h), which is log p(v) + log Z; minus it is called the free energy."""
     return v @ rbm.b + F.softplus(v @ rbm.W + rbm.c).sum(-1)
 
 
+@as_annotated
 def log_partition(rbm: RBM) -> Tensor:
     """log Z: the smaller side is enumerated, the other summed in closed form for each of its states.
 
@@ -80,6 +83,7 @@ def log_partition(rbm: RBM) -> Tensor:
     )
 
 
+@as_annotated
 def log_likelihood(v: Float[Tensor, "N D"], rbm: RBM) -> Float[Tensor, " N"]:
     """log p(v), exactly, in nats.
 
@@ -89,6 +93,7 @@ def log_likelihood(v: Float[Tensor, "N D"], rbm: RBM) -> Float[Tensor, " N"]:
     return log_weight(_binary(v, rbm), rbm) - log_partition(rbm)
 
 
+@as_annotated
 def gibbs(v: Float[Tensor, "N D"], rbm: RBM, k: int) -> Float[Tensor, "N D"]:
     """k turns of h ~ p(h|v), v ~ p(v|h): every side in one stroke, its units independent given the other."""
     for _ in range(k):
@@ -97,6 +102,7 @@ def gibbs(v: Float[Tensor, "N D"], rbm: RBM, k: int) -> Float[Tensor, "N D"]:
     return v
 
 
+@as_annotated
 def statistics(v: Float[Tensor, "N D"], rbm: RBM, weights: Float[Tensor, " N"] | None = None) -> RBM:
     """The mean over v of E[v h'], v and E[h], h summed out given v. Weighted if v are states with probabilities."""
     h = (v @ rbm.W + rbm.c).sigmoid()
@@ -105,6 +111,7 @@ def statistics(v: Float[Tensor, "N D"], rbm: RBM, weights: Float[Tensor, " N"] |
     return RBM(weighted.T @ h, weighted.sum(0), share @ h)
 
 
+@as_annotated
 def gradient(v: Float[Tensor, "N D"], rbm: RBM) -> RBM:
     """The gradient of mean log p(v): statistics of the data less those of the model, by enumeration of v.
 
@@ -117,6 +124,7 @@ def gradient(v: Float[Tensor, "N D"], rbm: RBM) -> RBM:
     return _less(statistics(v, rbm), statistics(states, rbm, log_weight(states, rbm).softmax(0)))
 
 
+@as_annotated
 def contrastive_divergence(v: Float[Tensor, "N D"], rbm: RBM, k: int = 1) -> RBM:
     """Statistics of the data less those after k turns of Gibbs sampling that began at the data.
 
@@ -127,6 +135,7 @@ def contrastive_divergence(v: Float[Tensor, "N D"], rbm: RBM, k: int = 1) -> RBM
     return _less(statistics(v, rbm), statistics(gibbs(v, rbm, k), rbm))
 
 
+@as_annotated
 def fit_rbm(
     v: Float[Tensor, "N D"],
     H: int,
@@ -168,6 +177,7 @@ def fit_rbm(
 # ---- The deep belief net
 
 
+@as_annotated
 def stack(rbm: RBM, top: RBM | None = None) -> DBN:
     """A deep belief net on an RBM's weights.
 
@@ -177,6 +187,7 @@ def stack(rbm: RBM, top: RBM | None = None) -> DBN:
     return DBN(rbm.flipped() if top is None else top, rbm.W, rbm.b)
 
 
+@as_annotated
 def dbn_log_likelihood(v: Float[Tensor, "N D"], dbn: DBN) -> Float[Tensor, " N"]:
     """log p(v) = log sum_h1 p_top(h1) p(v|h1), exactly, by a sum over h1; in nats.
 
@@ -190,6 +201,7 @@ def dbn_log_likelihood(v: Float[Tensor, "N D"], dbn: DBN) -> Float[Tensor, " N"]
     return torch.cat(parts)
 
 
+@as_annotated
 def dbn_bound(v: Float[Tensor, "N D"], dbn: DBN, rbm: RBM) -> Float[Tensor, " N"]:
     """What greedy learning climbs: E_q[log p_top(h1) + log p(v|h1)] + H(q), q = p_rbm(h1|v), exactly; in nats.
 
@@ -206,6 +218,7 @@ def dbn_bound(v: Float[Tensor, "N D"], dbn: DBN, rbm: RBM) -> Float[Tensor, " N"
     return (log_q.exp() * (log_h + _log_given(v, logits) - log_q)).sum(1)
 
 
+@as_annotated
 def dbn_sample(dbn: DBN, N: int, k: int = 200) -> Float[Tensor, "N D"]:
     """N draws of v: k turns of Gibbs sampling in the top RBM, then one step down."""
     h = gibbs(torch.rand(N, len(dbn.top.b)).round().to(dbn.W), dbn.top, k)

@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.integrals import log_mean_exp, normalise
 
 
+@as_annotated
 def elbo(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     """One draw of the evidence lower bound, E[log w] <= log p(x), in nats: the mean of K log weights.
 
@@ -27,6 +29,7 @@ def elbo(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     return log_w.mean(0)
 
 
+@as_annotated
 def elbo_analytic(log_lik: Float[Tensor, "K *B"], kl: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     """The same bound with KL(q(z|x) || p(z)) in closed form: E[log p(x|z)] - KL, in nats.
 
@@ -41,6 +44,7 @@ def elbo_analytic(log_lik: Float[Tensor, "K *B"], kl: Float[Tensor, "*B"]) -> Fl
     return elbo(log_lik) - kl
 
 
+@as_annotated
 def iwae(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     """One draw of the importance weighted bound on log p(x), in nats.
 
@@ -54,6 +58,7 @@ def iwae(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     return log_mean_exp(log_w)
 
 
+@as_annotated
 def dreg(log_w: Float[Tensor, "K *B"], z: Float[Tensor, "K *B L"]) -> Float[Tensor, "*B"]:
     """The importance weighted bound with the doubly reparameterised gradient for q's parameters.
 

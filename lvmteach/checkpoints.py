@@ -20,11 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lvmteach.annotated import as_annotated
+
 KEY = "lvmteach"  # the single metadata key
 FORMAT = 2  # of a run's facts; 1 did not name the optimiser
 MEMORY_ONLY = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}  # do not say where a run leads
 
 
+@as_annotated
 def save(model: nn.Module, path: str | PathLike) -> None:
     """Write the model's parameters and buffers to `path`, replacing it whole or not at all.
 
@@ -34,6 +37,7 @@ def save(model: nn.Module, path: str | PathLike) -> None:
     _write(destination(path), _under("model", model.state_dict()), {"format": FORMAT, "versions": _versions()})
 
 
+@as_annotated
 def load(model: nn.Module, path: str | PathLike) -> None:
     """Put the parameters saved in `path`, a model's file or a run's checkpoint, into a model built alike.
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import cholesky
 
 # Centred on one place for all components, squares lose about eps times (distance / width)^2 of a component's: past this
@@ -175,11 +176,17 @@ def named(covariance: str) -> Full | Diagonal:
     return STRUCTURES[covariance]
 
 
+@as_annotated
 def of(covariances: Tensor) -> Full | Diagonal:
     """The structure that these covariances have, told from their shape."""
+    if covariances.ndim not in (1, 2, 3):
+        raise ValueError(
+            f"covariances must be (C, D, D), (C, D) or (C,), got {tuple(covariances.shape)}; one needs [None]"
+        )
     return STRUCTURES[{3: "full", 2: "diagonal", 1: "spherical"}[covariances.ndim]]
 
 
+@as_annotated
 def best(scatter: Tensor, n: Float[Tensor, " C"], prior: Prior | None, D: int) -> Tensor:
     """The covariances that explain `n` points of this scatter best: (scatter + points V) / (n + points)."""
     n = n.reshape(-1, *[1] * (scatter.ndim - 1))
@@ -190,6 +197,7 @@ def best(scatter: Tensor, n: Float[Tensor, " C"], prior: Prior | None, D: int) -
     return (scatter + prior.points * V) / (n + prior.points)
 
 
+@as_annotated
 def log_prior(cov: Tensor, prior: Prior, D: int) -> Float[Tensor, ""]:
     """log p(cov) in nats, summed over components, without its constant."""
     squared, log_det = of(cov).distances(cov.new_zeros(len(cov), D), cov)

@@ -7,15 +7,15 @@ into the log-likelihood of those parameters; the M step turns expectations into 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
-from lvmteach.arguments import few
+from lvmteach.annotated import as_annotated
+from lvmteach.arguments import few, warn
 
 # A column whose values differ by no more than this many of the least differences its numbers can tell is constant.
 GRAINS = 16
@@ -49,6 +49,7 @@ class ConvergenceWarning(UserWarning):
     """EM stopped for another reason than having arrived; the message says which, and the remedy."""
 
 
+@as_annotated
 def em(x: Any, params: Any, e_step: EStep, m_step: MStep, *, max_steps: int = 1000, tol: float = 1e-8) -> EMFit:
     """Alternate E and M steps until the log-likelihood changes by less than `tol`.
 
@@ -96,6 +97,7 @@ def em(x: Any, params: Any, e_step: EStep, m_step: MStep, *, max_steps: int = 10
     return EMFit(state.params, log_lik, converged)
 
 
+@as_annotated
 def em_steps(x: Any, params: Any, e_step: EStep, m_step: MStep) -> Iterator[EMState]:
     """EM one step at a time, for ever: the start with its E step, then each M step with the E step after it.
 
@@ -121,6 +123,7 @@ def em_steps(x: Any, params: Any, e_step: EStep, m_step: MStep) -> Iterator[EMSt
         step += 1
 
 
+@as_annotated
 def fishers_identity(log_joint: Float[Tensor, "N C"], params: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Gradient of log p(x), summed over the data: the posterior's mean of the gradient of log p(x, z).
 
@@ -144,8 +147,9 @@ def fishers_identity(log_joint: Float[Tensor, "N C"], params: Sequence[Tensor]) 
     return torch.autograd.grad((posterior * log_joint.masked_fill(posterior == 0, 0.0)).sum(), list(params))
 
 
+@as_annotated
 def data_matrix(
-    x: Float[Tensor, "N D"], *, rows: int = 2, missing: bool = False, constant: bool = False
+    x: Real[Tensor, "N D"], *, rows: int = 2, missing: bool = False, constant: bool = False
 ) -> Float[Tensor, "N D"]:
     """The data as float64, on their own device, if a model can be fitted to them; an error that helps if not.
 
@@ -163,12 +167,8 @@ def data_matrix(
         TypeError: x is not a tensor of real numbers.
         ValueError: wrong shape, too few rows, NaN, infinity, squares beyond the largest float, a constant column.
     """
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a torch tensor, got {type(x).__name__}; use torch.as_tensor(x)")
-    if x.is_complex():
-        raise TypeError(f"x must hold real numbers, got {x.dtype}")
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(f"x must be (N, D) with D >= 1, got {tuple(x.shape)}; a single point needs x[None]")
+    if x.shape[1] == 0:
+        raise ValueError(f"x must be (N, D) with D >= 1, got {tuple(x.shape)}; a column is what is modelled")
     if len(x) < max(rows, 1):
         raise ValueError(f"x must have at least {max(rows, 1)} rows, got {len(x)}; add data or fit a smaller model")
     alike = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
@@ -188,6 +188,7 @@ def data_matrix(
     return x
 
 
+@as_annotated
 def grain(x: Tensor) -> Float[Tensor, " D"]:
     """The least difference that the numbers of a column can tell, (D,): eps of their type, times the largest."""
     return x.detach().double().abs().nan_to_num(0.0).amax(0) * _eps(x.dtype)
@@ -224,6 +225,7 @@ def _refuse(x: Tensor, missing: bool) -> None:
     raise ValueError(f"x must be finite, got {nan} NaN and {infinite} infinite of {x.numel()} entries{remedy}")
 
 
+@as_annotated
 def columns_in(columns: Tensor, most: int = 8) -> str:
     """Names the columns marked in a boolean tensor, for a message."""
     return "columns " + few(columns.nonzero().flatten().tolist(), most)
@@ -248,4 +250,4 @@ def _warn(log_lik: Tensor, converged: bool, interrupted: bool, tol: float) -> No
         )
     else:
         return
-    warnings.warn(problem, ConvergenceWarning, stacklevel=3)
+    warn(problem, ConvergenceWarning)

@@ -13,10 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.integrals import Estimate
 
 
+@as_annotated
 def log_marginal(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Float[Tensor, "N"]:
     """log p(x) of each image by importance sampling with q(z|x) as proposal: log 1/K sum_k w_k, in nats.
 
@@ -42,6 +44,7 @@ def log_marginal(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 5000)
     return torch.cat(parts) - math.log(K)
 
 
+@as_annotated
 def log_likelihood(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 5000) -> Estimate:
     """The mean of log p(x) over images, in nats, by `log_marginal`, and its standard error.
 
@@ -57,6 +60,7 @@ def log_likelihood(model, x: Num[Tensor, "N D"], K: int = 1000, chunk: int = 500
     return Estimate(log_p.mean(), log_p.std() / math.sqrt(len(log_p)))
 
 
+@as_annotated
 def active_units(model, x: Num[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, "L"]:
     """Which latent dimensions tell one x from another: the variance over x of E_q[z] is above the threshold.
 
@@ -72,6 +76,7 @@ def active_units(model, x: Num[Tensor, "N D"], threshold: float = 0.01) -> Bool[
     return means.var(0) > threshold
 
 
+@as_annotated
 def reconstruct(model, x: Num[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     """The mean of p(x|z) at the mean of q(z|x): what is left of x after the latent space."""
     with at_rest(model):

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 
 Function = Callable[[Tensor], Tensor]
@@ -52,6 +53,7 @@ class RunningMean:
         return before
 
 
+@as_annotated
 def leave_one_out(f_z: Float[Tensor, "K *B"]) -> Float[Tensor, "K *B"]:
     """A baseline for each draw: the mean of f over the other K - 1. It needs no tuning and keeps the mean exact.
 
@@ -70,6 +72,7 @@ def leave_one_out(f_z: Float[Tensor, "K *B"]) -> Float[Tensor, "K *B"]:
 Baseline = float | Tensor | Callable[[Tensor], Tensor] | PerParameter
 
 
+@as_annotated
 def reparameterised(f: Function, q: Distribution, K: int) -> Tensor:
     """Mean of f(z_k), z_k = h(eps_k; gamma): the gradient passes through the draws and through f's own parameters.
 
@@ -102,6 +105,7 @@ def reparameterised(f: Function, q: Distribution, K: int) -> Tensor:
     return f_z.mean(0)
 
 
+@as_annotated
 def implicit(q: Distribution, K: int) -> Float[Tensor, "K *B"]:
     """K draws of a scalar q whose distribution function F is known, with the path that keeps F(z; gamma) in place.
 
@@ -128,6 +132,7 @@ def implicit(q: Distribution, K: int) -> Float[Tensor, "K *B"]:
     return z - (F - F.detach()) / q.log_prob(z).detach().exp()
 
 
+@as_annotated
 def score_function(f: Function, q: Distribution, K: int, baseline: Baseline | None = None) -> Tensor:
     """Mean of f(z_k), with gradient mean of (f(z_k) - b) grad log q(z_k) + grad f(z_k), z held where it fell.
 
@@ -163,6 +168,7 @@ def score_function(f: Function, q: Distribution, K: int, baseline: Baseline | No
     return (f_z + weight * (log_q - log_q.detach())).mean(0) - correction
 
 
+@as_annotated
 def optimal_baseline(
     problem: Callable[..., tuple[Function, Distribution]], params: Sequence[Tensor], draws: int
 ) -> tuple[Tensor, ...]:
@@ -192,6 +198,7 @@ def optimal_baseline(
     return tuple(_slope(g, s) for g, s in zip(plain, score, strict=True))
 
 
+@as_annotated
 def gumbel_softmax(
     logits: Float[Tensor, "*B C"], K: int, temperature: float, straight_through: bool = False
 ) -> Float[Tensor, "K *B C"]:
@@ -225,6 +232,7 @@ def gumbel_softmax(
     return one_hot + (relaxed - relaxed.detach())
 
 
+@as_annotated
 def straight_through(q: Distribution, K: int) -> Tensor:
     """K draws of a discrete q, (K, *batch, *event), with the gradient of q's mean in place of their own.
 
@@ -243,6 +251,7 @@ def straight_through(q: Distribution, K: int) -> Tensor:
     return q.sample((K,)).detach() + (q.mean - q.mean.detach())
 
 
+@as_annotated
 def gradient_samples(
     estimator: Callable[..., Tensor], params: Sequence[Tensor], repeats: int
 ) -> tuple[Float[Tensor, "repeats ..."], ...]:

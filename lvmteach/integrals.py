@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 
 
@@ -29,6 +30,7 @@ class Estimate(NamedTuple):
         return f"{self.value:.6g} ± {self.std_err:.2g}"
 
 
+@as_annotated
 def monte_carlo(f: Callable[[Tensor], Tensor], p: Distribution, K: int) -> Estimate:
     """E_p[f(z)] by the mean of f over K independent draws from p.
 
@@ -51,6 +53,7 @@ def monte_carlo(f: Callable[[Tensor], Tensor], p: Distribution, K: int) -> Estim
     return _mean(_refuse_nan(_one_value_a_sample(f, z), z, "f(z)"))
 
 
+@as_annotated
 def importance(
     f: Callable[[Tensor], Tensor],
     log_p: Callable[[Tensor], Tensor],
@@ -98,6 +101,7 @@ def importance(
     return Estimate(value, (w * (f_z - value)).square().sum(0).sqrt())
 
 
+@as_annotated
 def log_mean_exp(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     """log (1/K sum_k w_k) over the first axis, without overflow: the largest log weight is taken out first.
 
@@ -109,6 +113,7 @@ def log_mean_exp(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     return torch.logsumexp(_some(log_w), 0) - math.log(len(log_w))
 
 
+@as_annotated
 def normalise(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "K *B"]:
     """Weights that sum to one over the first axis, w_k / sum_j w_j. NaN where every weight is zero or
     one is infinite.
@@ -119,6 +124,7 @@ def normalise(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "K *B"]:
     return torch.softmax(_some(log_w), 0)
 
 
+@as_annotated
 def ess(log_w: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
     """Effective sample size, (sum_k w_k)^2 / sum_k w_k^2: between 1 (one weight has it all) and K (all equal).
 

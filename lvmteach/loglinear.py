@@ -23,9 +23,10 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.em import EMFit, em
 
 
@@ -56,12 +57,14 @@ def binary_outcomes(D: int) -> Float[Tensor, "M D"]:
     return (torch.arange(2**D)[:, None] >> bits & 1).double()
 
 
+@as_annotated
 def pair_features(x: Float[Tensor, "M D"]) -> Float[Tensor, "M F"]:
     """The entries of x and the products of every two of them, (M, D + D (D - 1) / 2)."""
     i, j = torch.triu_indices(x.shape[1], x.shape[1], 1, device=x.device)
     return torch.cat([x, x[:, i] * x[:, j]], 1)
 
 
+@as_annotated
 def neighbour_features(x: Float[Tensor, "M D"], shape: tuple[int, int]) -> Float[Tensor, "M F"]:
     """The entries of x, images of `shape`, and the products of every two that touch, across or down.
 
@@ -76,33 +79,41 @@ def neighbour_features(x: Float[Tensor, "M D"], shape: tuple[int, int]) -> Float
     return torch.cat([x, across.flatten(1), down.flatten(1)], 1)
 
 
+@as_annotated
 def free_parameters(C: int, F: int) -> int:
     """How many numbers the model has to choose: C - 1 class probabilities and a weight for each class and feature."""
     return C - 1 + C * F
 
 
+@as_annotated
 def log_given_class(params: LogLinear, features: Float[Tensor, "M F"]) -> Float[Tensor, "M C"]:
     """log p(x | z = c) of every outcome, in nats."""
     return (features @ params.w.T).log_softmax(0)
 
 
+@as_annotated
 def log_joint(params: LogLinear, features: Float[Tensor, "M F"]) -> Float[Tensor, "M C"]:
     """log p(x, z = c) of every outcome and class, in nats."""
     return log_given_class(params, features) + params.log_pi
 
 
+@as_annotated
 def log_marginal(params: LogLinear, features: Float[Tensor, "M F"]) -> Float[Tensor, " M"]:
     """log p(x) of every outcome, in nats; their exponentials sum to one."""
     return log_joint(params, features).logsumexp(1)
 
 
+@as_annotated
 def responsibilities(params: LogLinear, features: Float[Tensor, "M F"]) -> Float[Tensor, "M C"]:
     """p(z = c | x) of every outcome."""
     return log_joint(params, features).softmax(1)
 
 
+@as_annotated
 def e_step(
-    data: tuple[Tensor, Tensor], params: LogLinear, assign: Callable[[Tensor], Tensor] | None = None
+    data: tuple[Float[Tensor, "M F"], Float[Tensor, " M"]],
+    params: LogLinear,
+    assign: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Expected, Tensor]:
     """Expected counts under p(z|x), and the log-likelihood in nats per datum.
 
@@ -117,11 +128,13 @@ def e_step(
     return expected, shares @ log_marginal(params, features)
 
 
+@as_annotated
 def hard(q: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
     """All of an outcome to its most probable class: hard EM, which climbs another function than log p(x)."""
     return torch.nn.functional.one_hot(q.argmax(1), q.shape[1]).to(q)
 
 
+@as_annotated
 def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"] | None = None) -> Float[Tensor, "M C"]:
     """Each datum to one class drawn from its posterior: stochastic EM. Use as `partial(sampled, counts=counts)`.
 
@@ -140,6 +153,7 @@ def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"] | None = None) 
     return table.to(q) / counts.clamp(min=1)[:, None]
 
 
+@as_annotated
 def w_gradient(params: LogLinear, features: Float[Tensor, "M F"], expected: Expected) -> Float[Tensor, "C F"]:
     """Gradient for w of the expected log p(x, z), per datum: features counted in the data minus those of the model.
 
@@ -150,7 +164,8 @@ def w_gradient(params: LogLinear, features: Float[Tensor, "M F"], expected: Expe
     return expected.features - expected.classes[:, None] * under_model
 
 
-def m_step(data: tuple[Tensor, Tensor], expected: Expected, climbs: int = 20) -> LogLinear:
+@as_annotated
+def m_step(data: tuple[Float[Tensor, "M F"], Float[Tensor, " M"]], expected: Expected, climbs: int = 20) -> LogLinear:
     """pi in closed form; w by `climbs` gradient steps, each of which raises the expected log p(x, z).
 
     A step of 1 / B^2, where no two outcomes' features are further apart than 2 B, cannot overshoot: the Hessian of
@@ -167,6 +182,7 @@ def m_step(data: tuple[Tensor, Tensor], expected: Expected, climbs: int = 20) ->
     return params
 
 
+@as_annotated
 def random_start(features: Float[Tensor, "M F"], C: int) -> LogLinear:
     """Equal classes and small random weights: equal weights would keep all classes equal for ever."""
     if C < 1:
@@ -175,8 +191,9 @@ def random_start(features: Float[Tensor, "M F"], C: int) -> LogLinear:
     return LogLinear(torch.full_like(w[:, 0], -math.log(C)), w)
 
 
+@as_annotated
 def fit_loglinear(
-    counts: Float[Tensor, " M"],
+    counts: Real[Tensor, " M"],
     features: Float[Tensor, "M F"],
     C: int,
     *,
@@ -207,6 +224,7 @@ def fit_loglinear(
     return em((features, shares), start, e_step, partial(m_step, climbs=climbs), max_steps=max_steps, tol=tol)
 
 
+@as_annotated
 def outcome_counts(x: Int[Tensor, " N"], M: int) -> Float[Tensor, " M"]:
     """How often each of M outcomes occurs among N indices."""
     return torch.bincount(x, minlength=M).double()

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.bounds import iwae
 from lvmteach.evaluation import at_rest
@@ -40,6 +41,7 @@ class Imputation(NamedTuple):
     accepted: float  # share of Metropolis proposals taken; 1 where every one is, because none is tested
 
 
+@as_annotated
 def log_weights(
     model: VAE, x: Float[Tensor, "B D"], missing: Bool[Tensor, "*B D"], K: int = 1, fill: Tensor | float = 0.0
 ) -> Float[Tensor, "K B"]:
@@ -51,6 +53,7 @@ def log_weights(
     return _draw(model, _see(model, x, missing, fill), missing, K)[0]
 
 
+@as_annotated
 def miwae(
     model: VAE, x: Float[Tensor, "B D"], missing: Bool[Tensor, "*B D"], K: int, fill: Tensor | float = 0.0
 ) -> Float[Tensor, "B"]:
@@ -61,6 +64,7 @@ def miwae(
     return iwae(log_weights(model, x, missing, K, fill))
 
 
+@as_annotated
 def impute_weighted(
     model: VAE, x: Float[Tensor, "N D"], missing: Bool[Tensor, "*N D"], K: int = 1000, fill: Tensor | float = 0.0
 ) -> Weighted:
@@ -81,6 +85,7 @@ def impute_weighted(
         return Weighted(torch.where(missing, mean, x), ess, log_p)
 
 
+@as_annotated
 def impute(
     model: VAE,
     x: Float[Tensor, "N D"],

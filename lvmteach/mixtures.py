@@ -8,16 +8,16 @@ The posterior of z is exact, so EM climbs log p(x) itself. Log densities are in 
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int, Integer, Real
 from torch import Tensor
 
 from lvmteach import covariance as structures
-from lvmteach.arguments import at_least, few
+from lvmteach.annotated import as_annotated
+from lvmteach.arguments import at_least, few, warn
 from lvmteach.covariance import Prior
 from lvmteach.em import GRAINS, EMFit, columns_in, data_matrix, em, grain
 
@@ -37,6 +37,7 @@ class Sample(NamedTuple):
     z: Int[Tensor, " N"]
 
 
+@as_annotated
 def log_joint(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
     """log p(x, z = c) = log weights_c + log N(x | means_c, covariances_c), in nats."""
     squared, log_det = structures.of(params.covariances).distances(params.means, params.covariances)
@@ -44,7 +45,8 @@ def log_joint(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
     return params.weights.log() - (constant + log_det + squared(x)) / 2
 
 
-def responsibilities(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
+@as_annotated
+def responsibilities(x: Real[Tensor, "N D"], params: Mixture) -> Float[Tensor, "N C"]:
     """The posterior p(z = c | x), each row summing to one; in log space, so far points have one too.
 
     Raises:
@@ -53,7 +55,8 @@ def responsibilities(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, 
     return torch.softmax(log_joint(*_fitting(x, params)), -1)
 
 
-def log_likelihood(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, " N"]:
+@as_annotated
+def log_likelihood(x: Real[Tensor, "N D"], params: Mixture) -> Float[Tensor, " N"]:
     """log p(x), a datum, in nats.
 
     Raises:
@@ -62,11 +65,13 @@ def log_likelihood(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, " 
     return torch.logsumexp(log_joint(*_fitting(x, params)), -1)
 
 
+@as_annotated
 def log_prior(params: Mixture, prior: Prior) -> Float[Tensor, ""]:
     """log p(covariances), in nats, summed over components, without its constant. The equation is in `Prior`."""
     return structures.log_prior(params.covariances, prior, params.means.shape[1])
 
 
+@as_annotated
 def sample(params: Mixture, N: int) -> Sample:
     """N independent draws of x with their components z.
 
@@ -80,7 +85,8 @@ def sample(params: Mixture, N: int) -> Sample:
     return Sample(params.means[z] + structures.of(params.covariances).coloured(noise, z, params.covariances), z)
 
 
-def bic(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, ""]:
+@as_annotated
+def bic(x: Real[Tensor, "N D"], params: Mixture) -> Float[Tensor, ""]:
     """Bayesian information criterion, -2 log p(all x) + (free parameters) log N, in nats: lower is better.
 
     Source: Schwarz 1978; for mixtures, Fraley and Raftery 2002.
@@ -88,17 +94,20 @@ def bic(x: Float[Tensor, "N D"], params: Mixture) -> Float[Tensor, ""]:
     return -2 * log_likelihood(x, params).sum() + free_parameters(params) * math.log(len(x))
 
 
+@as_annotated
 def free_parameters(params: Mixture) -> int:
     """How many numbers the mixture has to choose: C - 1 weights, C D means, and the covariances'."""
     C, D = params.means.shape
     return C - 1 + C * D + structures.of(params.covariances).size(C, D)
 
 
+@as_annotated
 def covariance_matrices(params: Mixture) -> Float[Tensor, "C D D"]:
     """The covariances as matrices, whatever their structure."""
     return structures.of(params.covariances).matrices(params.covariances, params.means.shape[1])
 
 
+@as_annotated
 def e_step(x: Float[Tensor, "N D"], params: Mixture, prior: Prior | None = None) -> tuple[Tensor, Tensor]:
     """Responsibilities (N, C), and what EM climbs: log p(x), plus log p(covariances) if there is a prior.
 
@@ -110,6 +119,7 @@ def e_step(x: Float[Tensor, "N D"], params: Mixture, prior: Prior | None = None)
     return (joint - log_p).exp(), objective
 
 
+@as_annotated
 def m_step(
     x: Float[Tensor, "N D"],
     r: Float[Tensor, "N C"],
@@ -126,8 +136,8 @@ def m_step(
     with the prior's points and V = diag(variance), both zero without one.
 
     Args:
-        grain: the least difference that the data's numbers can tell, a column, (D,): `em.grain(x)`, unless x was moved
-            since it was rounded. A width of a few of them is none.
+        grain: the least difference that the data's numbers can tell, a column, (D,): `em.grain(x)` of x as it
+            came, before a cast. A width of a few of them is none.
 
     Raises:
         FloatingPointError: a component has no point left, or has collapsed: it has no width in some direction.
@@ -139,8 +149,9 @@ def m_step(
     return _refuse_collapsed(Mixture(n / len(x), means, covariances), x, prior, grain)
 
 
+@as_annotated
 def fit_labelled(
-    x: Float[Tensor, "N D"], z: Integer[Tensor, " N"], *, covariance: str = "full", prior: Prior | None = None
+    x: Real[Tensor, "N D"], z: Integer[Tensor, " N"], *, covariance: str = "full", prior: Prior | None = None
 ) -> Mixture:
     """The maximum when the components are known: the M step with responsibilities of zero and one.
 
@@ -151,19 +162,15 @@ def fit_labelled(
         ValueError: z is not (N,) whole numbers, or x does not pass the border.
         FloatingPointError: a component has collapsed.
     """
-    y, centre, fine = _centred(x, prior)
-    if z.shape != (len(y),) or z.is_floating_point():
-        raise ValueError(
-            f"z must be (N,) = ({len(y)},) whole numbers, got {tuple(z.shape)} of {z.dtype}; "
-            "names can be numbered by torch.unique(z, return_inverse=True)"
-        )
+    y = _data(x, prior)
     labels, number = z.unique(return_inverse=True)
     r = torch.nn.functional.one_hot(number, len(labels)).to(y)
-    return _moved(m_step(y, r, covariance=covariance, prior=prior, grain=fine), centre)
+    return m_step(y, r, covariance=covariance, prior=prior, grain=grain(x))
 
 
+@as_annotated
 def fit_from(
-    x: Float[Tensor, "N D"],
+    x: Real[Tensor, "N D"],
     start: Mixture,
     *,
     prior: Prior | None = None,
@@ -187,17 +194,17 @@ def fit_from(
         ConvergenceWarning: as in `em`.
         UserWarning: a component of the result holds less than half a point.
     """
-    y, centre, fine = _centred(x, prior, rows=len(start.weights))
-    start = _moved(_fitting(y, start)[1], -centre)
+    y, start = _fitting(_data(x, prior, rows=len(start.weights)), start)
     name = structures.of(start.covariances).name
-    steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior, grain=fine)
+    steps = partial(e_step, prior=prior), partial(m_step, covariance=name, prior=prior, grain=grain(x))
     fit = em(y, start, *steps, max_steps=max_steps, tol=tol)
     _warn_of_empty(fit.params.weights * len(y))
-    return fit._replace(params=_moved(fit.params, centre))
+    return fit
 
 
+@as_annotated
 def fit_mixture(
-    x: Float[Tensor, "N D"],
+    x: Real[Tensor, "N D"],
     C: int,
     *,
     covariance: str = "full",
@@ -225,7 +232,8 @@ def fit_mixture(
     return best
 
 
-def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", prior: Prior | None = None) -> Mixture:
+@as_annotated
+def random_start(x: Real[Tensor, "N D"], C: int, *, covariance: str = "full", prior: Prior | None = None) -> Mixture:
     """A place to start EM: k-means++ seeds, and the shares, means and pooled covariance of their cells.
 
     One covariance for all, because a cell may hold a single point.
@@ -235,14 +243,15 @@ def random_start(x: Float[Tensor, "N D"], C: int, *, covariance: str = "full", p
         FloatingPointError: the pooled covariance is singular.
     """
     at_least(1, C=C)
-    x, centre, fine = _centred(x, prior, rows=C)
+    fine, x = grain(x), _data(x, prior, rows=C)
     nearest = _distances(x, seeds(x, C)).argmin(0)
     n, means, scatter = _moments(x, torch.nn.functional.one_hot(nearest, C).to(x), covariance)
     pooled = structures.best(scatter.sum(0, keepdim=True), n.sum(0, keepdim=True), prior, x.shape[1])
     start = Mixture(n / len(x), means, pooled.expand_as(scatter).clone())
-    return _moved(_refuse_collapsed(start, x, prior, fine), centre)
+    return _refuse_collapsed(start, x, prior, fine)
 
 
+@as_annotated
 def seeds(x: Float[Tensor, "N D"], C: int, candidates: int | None = None) -> Float[Tensor, "C D"]:
     """k-means++: C rows of x, each drawn with probability proportional to its squared distance from the nearest before.
 
@@ -335,10 +344,9 @@ def _why_collapsed(x: Tensor, prior: Prior | None, fine: Tensor) -> str:
 def _warn_of_empty(n: Tensor) -> None:
     empty = n < 0.5  # a component that holds one point, and shares it, has a little less than 1
     if empty.any():
-        warnings.warn(
+        warn(
             f"{_which(empty)} of {len(n)} ended with less than half a point: the data do not need so many; lower C",
             UserWarning,
-            stacklevel=3,
         )
 
 
@@ -354,23 +362,10 @@ def _data(x: Tensor, prior: Prior | None, rows: int = 2) -> Tensor:
     return data_matrix(x, rows=rows, constant=prior is not None)
 
 
-def _centred(x: Tensor, prior: Prior | None, rows: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """x past the border and about its mean, the mean, and the grain that x had: where the data lie must not matter."""
-    y = _data(x, prior, rows)
-    centre = y.mean(0)
-    return y - centre, centre, grain(x)
-
-
-def _moved(params: Mixture, by: Tensor) -> Mixture:
-    return params._replace(means=params.means + by)
-
-
 def _fitting(x: Tensor, params: Mixture) -> tuple[Tensor, Mixture]:
     """Data and parameters in float64, if they belong together."""
     params = _mixture(params)
     x = data_matrix(x, rows=1, constant=True)
-    if x.shape[1] != params.means.shape[1]:
-        raise ValueError(f"x has {x.shape[1]} columns, the means have {params.means.shape[1]}; they must agree")
     return x, Mixture(*(part.double() for part in params))
 
 

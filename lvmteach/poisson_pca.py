@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import data_matrix
 
@@ -47,6 +48,7 @@ class Fit(NamedTuple):
     elbo: Float[Tensor, " T"]
 
 
+@as_annotated
 def elbo(x: Float[Tensor, "N D"], params: PoissonPCA, q: GaussianQ) -> Float[Tensor, " N"]:
     """The bound on log p(x), exactly, in nats a datum."""
     eta = params.b + q.mean @ params.W.T
@@ -57,6 +59,7 @@ def elbo(x: Float[Tensor, "N D"], params: PoissonPCA, q: GaussianQ) -> Float[Ten
     return log_lik - kl
 
 
+@as_annotated
 def log_likelihood(x: Float[Tensor, "N D"], params: PoissonPCA, nodes: int = 60) -> Float[Tensor, " N"]:
     """log p(x) in nats a datum, by Gauss-Hermite quadrature under the prior with nodes^L points z.
 
@@ -79,6 +82,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: PoissonPCA, nodes: int = 60)
     return log_joint.logsumexp(1) - torch.lgamma(x + 1).sum(1)
 
 
+@as_annotated
 def posterior(x: Float[Tensor, "N D"], params: PoissonPCA, *, max_steps: int = 200) -> GaussianQ:
     """The Gaussian of greatest ELBO for every row, the parameters held; the problem is concave."""
     x = _counts(x)
@@ -87,6 +91,7 @@ def posterior(x: Float[Tensor, "N D"], params: PoissonPCA, *, max_steps: int = 2
     return _detached(_as_q(*free))
 
 
+@as_annotated
 def fit_poisson_pca(x: Float[Tensor, "N D"], L: int, *, rounds: int = 20, steps: int = 20) -> Fit:
     """Variational EM in one: b, W and every q climb the ELBO together, by quasi-Newton steps.
 
@@ -115,6 +120,7 @@ def fit_poisson_pca(x: Float[Tensor, "N D"], L: int, *, rounds: int = 20, steps:
     return Fit(PoissonPCA(b, W @ turn.T), GaussianQ(q.mean @ turn.T, root), torch.stack(trace))
 
 
+@as_annotated
 def sample(params: PoissonPCA, N: int) -> tuple[Tensor, Tensor]:
     """N draws of z (N, L) and x (N, D)."""
     z = torch.randn(N, params.W.shape[1], dtype=params.W.dtype)

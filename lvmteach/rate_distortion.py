@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.integrals import log_mean_exp
 from lvmteach.variational import Grid, log_integral
@@ -37,6 +38,7 @@ class BetaPCA(NamedTuple):
     point: Point
 
 
+@as_annotated
 def beta_elbo(log_lik: Float[Tensor, "K *B"], kl: Float[Tensor, "*B"], beta: float) -> Float[Tensor, "*B"]:
     """E[log p(x|z)] - beta KL(q(z|x) || p(z)), in nats a datum; `beta_elbo(*model.terms(x), beta)`.
 
@@ -50,6 +52,7 @@ def beta_elbo(log_lik: Float[Tensor, "K *B"], kl: Float[Tensor, "*B"], beta: flo
     return log_lik.mean(0) - beta * kl
 
 
+@as_annotated
 def best_beta_elbo(log_lik: Float[Tensor, "*B G"], log_prior: Float[Tensor, "G"], beta: float, on: Grid) -> Tensor:
     """The greatest beta-ELBO over all q, beta log E_p(z)[p(x|z)^(1/beta)], by quadrature; in nats, (*B).
 
@@ -59,11 +62,13 @@ def best_beta_elbo(log_lik: Float[Tensor, "*B G"], log_prior: Float[Tensor, "G"]
     return beta * log_integral(log_lik / beta + log_prior, on)
 
 
+@as_annotated
 def best_beta_elbo_by_sampling(log_lik: Float[Tensor, "K *B"], beta: float) -> Float[Tensor, "*B"]:
     """The same from K draws z ~ p(z): beta log-mean-exp(log p(x|z) / beta)."""
     return beta * log_mean_exp(log_lik / beta)
 
 
+@as_annotated
 def water_filling(eigenvalues: Float[Tensor, " D"], level: float, L: int | None = None) -> Point:
     """Least rate for Gaussian data at a squared error: every direction is left with at most `level` of variance.
 
@@ -81,6 +86,7 @@ def water_filling(eigenvalues: Float[Tensor, " D"], level: float, L: int | None 
     return Point(rate, described.clamp(max=level).sum() + rest.sum())
 
 
+@as_annotated
 def beta_pca(eigenvalues: Float[Tensor, " D"], L: int, beta: float, noise: float | None = None) -> BetaPCA:
     """The maximum of the beta-ELBO for x|z ~ N(W z, sigma^2 I): W = U (Lambda - beta sigma^2)_+^(1/2).
 
@@ -103,6 +109,7 @@ def beta_pca(eigenvalues: Float[Tensor, " D"], L: int, beta: float, noise: float
     return BetaPCA(scale, sigma2, water_filling(eigenvalues, float(beta * sigma2), L))
 
 
+@as_annotated
 def linear_beta_elbo(eigenvalues: Float[Tensor, " D"], fit: BetaPCA, beta: float) -> Tensor:
     """The beta-ELBO of that model, mean over data, in nats."""
     D = len(eigenvalues)

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.integrals import Estimate
 
@@ -57,6 +58,7 @@ def lattice(low: float, high: float, points: int, L: int) -> Lattice:
     return Lattice(z, ((high - low) / (points - 1)) ** L)
 
 
+@as_annotated
 def surgery(q: Distribution, prior: Distribution, on: Lattice) -> Surgery:
     """The parts by quadrature: exact to rounding where the lattice is fine and wide enough for every q(z|x_n).
 
@@ -80,6 +82,7 @@ def surgery(q: Distribution, prior: Distribution, on: Lattice) -> Surgery:
     return Surgery(information + marginal, information, marginal)
 
 
+@as_annotated
 def surgery_by_sampling(q: Distribution, prior: Distribution, K: int = 10) -> SurgeryEstimate:
     """The parts from K draws z ~ q(z|x_n) a datum, for any L: each an unbiased estimate for these N data.
 
@@ -96,6 +99,7 @@ def surgery_by_sampling(q: Distribution, prior: Distribution, K: int = 10) -> Su
     return SurgeryEstimate(*(_over_draws(part) for part in parts))
 
 
+@as_annotated
 def log_aggregate(q: Distribution, z: Float[Tensor, "M L"]) -> Float[Tensor, " M"]:
     """log q(z) = log 1/N sum_n q(z|x_n), in nats, a block of points at a time."""
     N, L = q.batch_shape[0], z.shape[-1]

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import EMFit, data_matrix, em
 
@@ -48,6 +49,7 @@ class Documents(NamedTuple):
     bound: Float[Tensor, " N"]  # on log p(words), in nats a document
 
 
+@as_annotated
 def mean_field(counts: Float[Tensor, "N V"], params: LDA, *, max_steps: int = 500, tol: float = 1e-10) -> Documents:
     """Coordinate ascent for q(theta) prod_i q(z_i), each document by itself.
 
@@ -74,6 +76,7 @@ def mean_field(counts: Float[Tensor, "N V"], params: LDA, *, max_steps: int = 50
     return Documents(gamma, topics * (weight.T @ (counts / norm)), words - kl)
 
 
+@as_annotated
 def fit_lda(
     counts: Float[Tensor, "N V"],
     C: int,
@@ -107,6 +110,7 @@ def fit_lda(
     return em(counts, start, e_step, m_step, max_steps=max_steps, tol=tol)
 
 
+@as_annotated
 def fit_plsa(
     counts: Float[Tensor, "N V"], C: int, *, start: PLSA | None = None, max_steps: int = 500, tol: float = 1e-6
 ) -> EMFit:
@@ -121,6 +125,7 @@ def fit_plsa(
     return em(counts, start, plsa_e_step, plsa_m_step, max_steps=max_steps, tol=tol)
 
 
+@as_annotated
 def plsa_e_step(counts: Float[Tensor, "N V"], params: PLSA) -> tuple[PLSA, Tensor]:
     """Expected words of each document in each topic (N, C), of each topic in the vocabulary (C, V); log-likelihood."""
     p = (params.theta @ params.topics).clamp(min=TINY)
@@ -129,11 +134,13 @@ def plsa_e_step(counts: Float[Tensor, "N V"], params: PLSA) -> tuple[PLSA, Tenso
     return expected, (counts * p.log()).sum() / len(counts)
 
 
+@as_annotated
 def plsa_m_step(counts: Float[Tensor, "N V"], expected: PLSA) -> PLSA:
     """Shares from expected counts."""
     return PLSA(_rows(expected.theta), _rows(expected.topics))
 
 
+@as_annotated
 def exact_log_likelihood(words: list[int], params: LDA) -> Tensor:
     """log p(words in their order), theta integrated out, by a sum over all C^n assignments of topics to words.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from numbers import Real
@@ -20,7 +19,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from lvmteach.arguments import at_least
+from lvmteach.annotated import as_annotated
+from lvmteach.arguments import at_least, warn
 from lvmteach.checkpoints import data_hash, destination, load, load_run, save, save_run
 
 __all__ = ["History", "adam", "cosine", "load", "save", "train"]
@@ -58,6 +58,7 @@ def cosine(high: float, low: float, steps: int) -> Callable[[int], float]:
     return rate
 
 
+@as_annotated
 def train(
     model: nn.Module,
     loss: Loss,
@@ -275,8 +276,8 @@ def _rate(lr: float | Callable[[int], float]) -> Callable[[int], float]:
 
 
 def _made(optimiser: Callable[..., Optimizer], parameters: list[nn.Parameter]) -> Optimizer:
-    made = optimiser(parameters) if callable(optimiser) else optimiser
-    if not callable(optimiser) or not isinstance(made, Optimizer):
+    made = optimiser(parameters)
+    if not isinstance(made, Optimizer):
         raise TypeError(
             "optimiser must be a function that takes the parameters and returns an Optimizer, got "
             f"{type(optimiser).__name__}; write optimiser=lambda p: torch.optim.Adam(p, eps=1e-4)"
@@ -290,7 +291,7 @@ def _watched(watch: Callable[[History], None], history: History) -> Callable[[Hi
         watch(history)
     except Exception as problem:
         words = f"{type(problem).__name__}: {problem}"[:200]
-        warnings.warn(f"watch failed at step {len(history.loss)} ({words}); the run goes on without it", stacklevel=3)
+        warn(f"watch failed at step {len(history.loss)} ({words}); the run goes on without it")
         return None
     return watch
 

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import ConvergenceWarning
 from lvmteach.mixtures import Mixture, covariance_matrices, fit_from, log_likelihood, random_start
@@ -39,6 +40,7 @@ class Choice(NamedTuple):
         return MixturePrior.from_mixture(*self.mixtures[0], active=self.active)
 
 
+@as_annotated
 def log_q_c(model: VAE, x: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
     """log q(c|x) of the best q(c|x) for this q(z|x): proportional to exp E_q(z|x) log p(c, z).
 
@@ -47,12 +49,14 @@ def log_q_c(model: VAE, x: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
     return _expected_log_joint(model, x).log_softmax(-1)
 
 
+@as_annotated
 def clusters(model: VAE, x: Float[Tensor, "B D"]) -> Int[Tensor, "B"]:
     """The likeliest component for each x."""
     with torch.no_grad():
         return log_q_c(model, x).argmax(-1)
 
 
+@as_annotated
 def terms(model: VAE, x: Float[Tensor, "B D"], K: int = 1) -> Terms:
     """What `bounds.elbo_analytic` takes, with KL(q(z|x) q(c|x) || p(z, c)) at the best q(c|x), in closed form.
 
@@ -68,12 +72,14 @@ def terms(model: VAE, x: Float[Tensor, "B D"], K: int = 1) -> Terms:
 
 
 @torch.no_grad()
+@as_annotated
 def draws_of_q(model: VAE, x: Float[Tensor, "N D"]) -> Float[Tensor, "N L"]:
     """One z ~ q(z|x) a datum: a sample of the aggregate posterior, whose width the means alone would lack."""
     return torch.cat([model.encoder(part).sample() for part in x.split(5000)])
 
 
 @torch.no_grad()
+@as_annotated
 def fit_clusters(
     model: VAE,
     x: Float[Tensor, "N D"],
@@ -141,6 +147,7 @@ def _start(z: Tensor, C: int, covariance: str) -> Mixture:
     return merge(many, C)
 
 
+@as_annotated
 def matched_accuracy(found: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
     """The share of data whose cluster is the one their class is matched to, by the best one-to-one matching."""
     from scipy.optimize import linear_sum_assignment  # imported here: only those who have labels pay for it

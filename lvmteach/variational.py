@@ -13,9 +13,11 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 from torch.distributions import Normal
+
+from lvmteach.annotated import as_annotated
 
 NARROW, HELD = 0.3, 0.8  # most of q at one point of a grid; least of q between its ends
 
@@ -61,11 +63,13 @@ def grid(low: float, high: float, G: int = 2001) -> Grid:
     return Grid(torch.linspace(low, high, G, dtype=torch.float64), (high - low) / (G - 1))
 
 
+@as_annotated
 def log_integral(log_f: Float[Tensor, "*B G"], on: Grid) -> Float[Tensor, "*B"]:
     """log of the integral of f over the grid."""
     return log_f.logsumexp(-1) + math.log(on.dz)
 
 
+@as_annotated
 def kl(log_q: Float[Tensor, "*#B G"], log_p: Float[Tensor, "*#B G"], on: Grid) -> Float[Tensor, "..."]:
     """KL(q || p) = integral of q log(q / p), in nats, for log densities on a grid. Zero where q is zero.
 
@@ -79,6 +83,7 @@ def kl(log_q: Float[Tensor, "*#B G"], log_p: Float[Tensor, "*#B G"], on: Grid) -
     return _kl(log_q, log_p, on)
 
 
+@as_annotated
 def split(log_joint: Float[Tensor, "*#B G"], log_q: Float[Tensor, "*#B G"], on: Grid) -> Split:
     """log p(x) in its two parts: the ELBO, E_q[log p(x, z) - log q(z)], and KL(q(z) || p(z|x)).
 
@@ -94,11 +99,13 @@ def split(log_joint: Float[Tensor, "*#B G"], log_q: Float[Tensor, "*#B G"], on: 
     return Split(log_p_x, elbo, _kl(log_q, log_joint - log_p_x[..., None], on))
 
 
+@as_annotated
 def log_density(q: Gaussian, on: Grid) -> Float[Tensor, "*B G"]:
     """log q(z) on the grid."""
     return Normal(q.m[..., None], q.s[..., None]).log_prob(on.z)
 
 
+@as_annotated
 def forward_fit(log_p: Float[Tensor, "*B G"], on: Grid) -> Gaussian:
     """The Gaussian of least KL(p || q): p's own mean and standard deviation. It covers."""
     p = (log_p - log_integral(log_p, on)[..., None]).exp() * on.dz
@@ -106,6 +113,7 @@ def forward_fit(log_p: Float[Tensor, "*B G"], on: Grid) -> Gaussian:
     return Gaussian(m, (p * (on.z - m[..., None]).square()).sum(-1).sqrt())
 
 
+@as_annotated
 def reverse_fit(log_joint: Float[Tensor, "*B G"], on: Grid, start: Gaussian, max_steps: int = 200) -> Gaussian:
     """The Gaussian of greatest ELBO, so of least KL(q || p), near `start`, by quasi-Newton ascent. It seeks.
 
@@ -140,6 +148,7 @@ def reverse_fit(log_joint: Float[Tensor, "*B G"], on: Grid, start: Gaussian, max
     return best
 
 
+@as_annotated
 def gaussian_kl(
     m_q: Float[Tensor, " D"], cov_q: Float[Tensor, "D D"], m_p: Float[Tensor, " D"], cov_p: Float[Tensor, "D D"]
 ) -> Tensor:
@@ -153,8 +162,9 @@ def gaussian_kl(
     return (trace + gap - len(m_p) + log_det) / 2
 
 
+@as_annotated
 def mean_field_gaussian(
-    mu: Float[Tensor, " D"], cov: Float[Tensor, "D D"], start: Float[Tensor, " D"], sweeps: int = 50
+    mu: Float[Tensor, " D"], cov: Float[Tensor, "D D"], start: Real[Tensor, " D"], sweeps: int = 50
 ) -> MeanField:
     """Coordinate ascent for q(z) = prod_d q_d(z_d) against p = N(mu, cov), from means `start`.
 

@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
+
 PAD, START, END, UNKNOWN = range(4)
 MARKS = ("<pad>", "<start>", "<end>", "<unknown>")
 
@@ -47,6 +49,7 @@ class Vocabulary(NamedTuple):
             row[: len(sentence) + 1] = torch.tensor([*(number.get(word, UNKNOWN) for word in sentence), END])
         return x
 
+    @as_annotated
     def decode(self, x: Int[Tensor, "N T"]) -> list[str]:
         """Each row as words with single spaces, up to its END."""
         return [" ".join(self.words[i] for i in row[: _length(row)]) for row in x.tolist()]
@@ -57,6 +60,7 @@ def vocabulary(words: Iterable[str]) -> Vocabulary:
     return Vocabulary((*MARKS, *sorted(set(words))))
 
 
+@as_annotated
 def lengths(x: Int[Tensor, "N T"]) -> Int[Tensor, " N"]:
     """How many events each row holds: its words and its END."""
     return (x != PAD).sum(-1)

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.bounds import elbo_analytic
 
 
+@as_annotated
 def free_bits(kl: Float[Tensor, " B"], nats: float) -> Float[Tensor, " B"]:
     """The batch's mean KL, or `nats` where that is more: below, it is a constant and pulls at nothing. In nats.
 
@@ -46,10 +48,12 @@ class Annealed(nn.Module):
         self.model, self.steps, self.beta, self.free = model, steps, beta, free
         self.register_buffer("done", torch.zeros(()))
 
+    @as_annotated
     def forward(self, x: Num[Tensor, "B D"]) -> Float[Tensor, " B"]:
         log_lik, kl = self.model.terms(x)
         return elbo_analytic(log_lik, self._weight() * (free_bits(kl, self.free) if self.free else kl))
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         """What the model refuses."""
         self.model.check(x)

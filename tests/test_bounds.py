@@ -97,7 +97,7 @@ def test_huge_weights_in_float32():
 @pytest.mark.parametrize("bound", [elbo, iwae])
 @pytest.mark.parametrize("shape", [(0, 3), ()])
 def test_no_samples_are_refused(bound, shape):
-    with pytest.raises(ValueError, match="log_w must hold K >= 1 samples"):
+    with pytest.raises(ValueError, match=r"log_w must (hold K >= 1 samples|be \(K, \*B\), got \(\))"):
         bound(torch.zeros(shape))
 
 

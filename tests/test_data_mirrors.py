@@ -82,12 +82,13 @@ def test_mirror_that_fails_once_is_asked_again(world):
         assert len(only.sent) == len(CONTENTS) + 1
 
 
-def test_dead_silent_and_empty_mirrors_cost_no_patience_while_one_lives(world):
+def test_dead_silent_and_empty_mirrors_cost_no_patience_while_one_lives(world, monkeypatch):
+    monkeypatch.setattr(data, "PATIENCE", 120.0)  # far beyond what a busy machine takes for the rest
     with silent() as mute, mirror({}) as empty, mirror(CONTENTS) as good:
         world.use(dead(), mute, empty, good)
         start = time.monotonic()
         assert_mnist(load_images())
-        assert time.monotonic() - start < 10, "half the patience, for four files"
+        assert time.monotonic() - start < data.PATIENCE / 2, "waiting for the silent one once costs the whole patience"
 
 
 def test_order_of_mirrors_first_who_answers_last_who_refused():
@@ -105,8 +106,11 @@ def no_names(*args, **kwargs):
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
+HANGS = 60.0  # seconds, on a thread that nobody waits for
+
+
 def names_that_hang(*args, **kwargs):
-    time.sleep(8)
+    time.sleep(HANGS)
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
@@ -122,16 +126,14 @@ def test_without_a_network_digits_come_within_seconds(resolve, world, monkeypatc
     data._digits(False)  # importing scikit-learn is not the network's fault
     start = time.monotonic()
     assert_digits_said_once(capsys, "ossci-datasets.s3.amazonaws.com")
-    assert time.monotonic() - start < data.PATIENCE + 2
+    assert time.monotonic() - start < HANGS / 2
 
 
 def test_silent_network_ends_after_the_patience_given(world, capsys):
     world.little_patience()
     with silent() as one, silent() as two:
         world.use(one, two)
-        start = time.monotonic()
-        assert_digits_said_once(capsys, "within 0.5 s")
-        assert time.monotonic() - start < 2.5
+        assert_digits_said_once(capsys, "within 0.5 s")  # for ever without: the mirrors never answer
         with pytest.raises(ConnectionError, match=r"no answer|Timeout"):
             load_images("mnist")
 

@@ -192,7 +192,7 @@ GOOD = torch.tensor([[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]])
     [
         (GOOD.numpy(), {}, TypeError, r"torch tensor, got ndarray; use torch.as_tensor"),
         (GOOD.to(torch.complex64), {}, TypeError, "real numbers, got torch.complex64"),
-        (GOOD[0], {}, ValueError, r"must be \(N, D\) .* got \(2,\); a single point needs x\[None\]"),
+        (GOOD[0], {}, ValueError, r"must be \(N, D\), got \(2,\); a single point needs x\[None\]"),
         (GOOD[:, :0], {}, ValueError, r"D >= 1, got \(3, 0\)"),
         (GOOD[:0], {}, ValueError, "at least 2 rows, got 0"),
         (GOOD, {"rows": 4}, ValueError, "at least 4 rows, got 3; add data or fit a smaller model"),

@@ -496,7 +496,6 @@ MOVING = torch.ones(3, requires_grad=True)
         ),
         (lambda: RunningMean(decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
         (lambda: gradient_samples(torch.sin, (torch.ones(2),), 0), r"at least one repeat \(or draw\) is needed, got 0"),
-        (lambda: gradient_samples(torch.sin, torch.ones(2), 5), r"write \(params,\)"),
         (lambda: gradient_samples(torch.sin, (torch.ones(2),), 5), r"\(5,\), got \(5, 2\).*Independent"),
         (
             lambda: gradient_samples(lambda m: Normal(m, 1.0).sample((3,)).mean(0), (torch.ones(()),), 5),
@@ -507,3 +506,8 @@ MOVING = torch.ones(3, requires_grad=True)
 def test_bad_input_is_told_its_remedy(as_users_run_it, call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_single_parameter_needs_its_tuple(as_users_run_it):
+    with pytest.raises(TypeError, match=r"params must be a tuple, got Tensor; write \(params,\)"):
+        gradient_samples(torch.sin, torch.ones(2), 5)

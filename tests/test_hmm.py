@@ -397,7 +397,7 @@ def test_parameters_that_are_no_distributions_are_refused(as_users_run_it):
     params = made()
     with pytest.raises(ValueError, match="transition must be probabilities that sum to one along the last axis"):
         log_likelihood(symbols(3), params._replace(transition=params.transition.T))
-    with pytest.raises(ValueError, match=r"start must be \(C,\)"):
+    with pytest.raises(ValueError, match=r"transition must be \(C, C\) with C = 2 as in params.start"):
         log_likelihood(symbols(3), params._replace(start=torch.ones(2) / 2))
 
 

@@ -186,10 +186,10 @@ def test_draws_have_the_joints_moments():
     [
         ({"x": torch.zeros(3, 2)}, r"a single sequence needs x\[None\]"),
         ({"x": torch.full((1, 2, D), torch.nan)}, "x must be finite real numbers"),
-        ({"x": torch.zeros(1, 2, D + 1)}, r"mu must be \(4,\) for these data"),
+        ({"x": torch.zeros(1, 2, D + 1)}, r"mu must be \(D,\) with D = 4 as in x"),
         ({"psi": torch.tensor([0.1, -2.0, 0.3])}, "did you pass a logarithm"),
         ({"Q": -torch.eye(L)}, "P and Q must be positive definite"),
-        ({"A": torch.eye(3)}, r"A must be \(2, 2\)"),
+        ({"A": torch.eye(3)}, r"A must be \(L, L\) with L = 2"),
     ],
 )
 def test_what_does_not_fit_is_refused(as_users_run_it, change, words):

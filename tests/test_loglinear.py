@@ -157,7 +157,7 @@ def test_neighbours_are_those_of_a_loop_over_pairs():
 
 
 BAD = [
-    (torch.ones(16), torch.ones(15, 3), "one row an outcome"),
+    (torch.ones(16), torch.ones(15, 3), "with M = 16 as in counts"),
     (torch.full((16,), torch.nan), torch.ones(16, 3), "finite"),
     (-torch.ones(16), torch.ones(16, 3), "not all zero"),
     (torch.zeros(16), torch.ones(16, 3), "not all zero"),

@@ -220,9 +220,9 @@ def test_refusals():
     x = torch.tensor(X)[None]
     with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
         impute(model, x, MASK, steps=1)
-    with pytest.raises(ValueError, match=r"one image needs x\[None\]"):
+    with pytest.raises(ValueError, match=r"a single point needs x\[None\]"):
         impute(model, x[0], MASK)
-    with pytest.raises(ValueError, match=r"missing must be truth values, \(1, 5\) or \(5,\)"):
+    with pytest.raises(ValueError, match=r"missing must be \(\*N, D\) with D = 5 as in x"):
         impute(model, x, MASK[1:])
     with pytest.raises(ValueError, match=r"NaN or infinity in rows \[0\]"):
         impute(model, rows(1), ~MASK)

@@ -512,7 +512,7 @@ BAD = {
     "a start far away": (
         lambda: fit_from(IRIS, far_start()), FloatingPointError, "component 1 lost every point.*start nearer"
     ),
-    "other columns": (lambda: log_likelihood(IRIS[:, :2], made()[1]), ValueError, "x has 2 columns, the means have 3"),
+    "other columns": (lambda: log_likelihood(IRIS[:, :2], made()[1]), ValueError, "with D = 2 as in x"),
     "NaN where we predict": (lambda: responsibilities(with_entry(np.nan), far_start()), ValueError, "1 NaN"),
     "weights that do not sum": (
         lambda: fit_from(IRIS, far_start()._replace(weights=torch.ones(2).double())), ValueError, "sum to one"
@@ -526,8 +526,8 @@ BAD = {
     ),
     "unknown structure": (lambda: fit_mixture(IRIS, 2, covariance="diag"), ValueError, "spherical, got 'diag'"),
     "a prior of no points": (lambda: fit_mixture(IRIS, 2, prior=Prior(0, 1.0)), ValueError, "points > 0"),
-    "labels of another length": (lambda: fit_labelled(IRIS, torch.zeros(3).long()), ValueError, r"\(150,\) whole"),
-    "labels that are names": (lambda: fit_labelled(IRIS, torch.zeros(150)), ValueError, "return_inverse"),
+    "labels of another length": (lambda: fit_labelled(IRIS, torch.zeros(3).long()), ValueError, "with N = 150 as in x"),
+    "labels that are names": (lambda: fit_labelled(IRIS, torch.zeros(150)), TypeError, r"use z.long\(\)"),
     "weights that sum to two, to predict": (
         lambda: responsibilities(IRIS, far_start()._replace(weights=torch.ones(2).double())), ValueError, "sum 2; try"
     ),

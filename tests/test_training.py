@@ -453,7 +453,11 @@ def test_a_loss_that_is_none_is_refused(images, loss, error, words):
     [
         ({"lr": "1e-3"}, ValueError, "lr must be a number of at least 0 or a function of the step, got '1e-3'"),
         ({"lr": float("nan")}, ValueError, "lr must be"),
-        ({"optimiser": torch.optim.SGD([nn.Parameter(torch.zeros(1))])}, TypeError, "takes the parameters.*got SGD"),
+        (
+            {"optimiser": torch.optim.SGD([nn.Parameter(torch.zeros(1))])},
+            TypeError,
+            "optimiser must be a function, got SGD",
+        ),
         ({"optimiser": lambda p: None}, TypeError, "returns an Optimizer, got function"),
         ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number"),
         ({"resume": True}, ValueError, "resume needs a checkpoint.*got None"),

@@ -217,7 +217,7 @@ def test_refusals(three_heaps):
     model, x, _ = three_heaps
     with pytest.raises(TypeError, match="this model's prior is StandardNormal"):
         clusters(model, x)
-    with pytest.raises(ValueError, match="both be"):
+    with pytest.raises(ValueError, match="with N = 3 as in found"):
         matched_accuracy(torch.zeros(3).long(), torch.zeros(4).long())
     with torch.no_grad():
         model.encoder.net[0].weight.zero_()

@@ -182,5 +182,5 @@ def test_a_start_in_whole_numbers_is_no_grid_to_stay_on(as_users_run_it):
 def test_bad_input_is_refused(as_users_run_it):
     with pytest.raises(ValueError, match="low < high"):
         grid(1, 1)
-    with pytest.raises(ValueError, match=r"cov \(D, D\)"):
+    with pytest.raises(ValueError, match=r"cov must be \(D, D\) with D = 3 as in mu"):
         mean_field_gaussian(torch.zeros(3), torch.eye(2), torch.zeros(3))

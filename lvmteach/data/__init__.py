@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.data.alphabet import letters
 from lvmteach.data.larochelle import load_larochelle
 from lvmteach.data.mnist import load_mnist
@@ -90,6 +91,7 @@ def load_images(name: str | None = None, *, binarise: str | None = None) -> Imag
     return images._replace(**{part: threshold(getattr(images, part)) for part in ("train", "valid", "test")})
 
 
+@as_annotated
 def dynamic(x: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
     """Dynamic binarisation: each pixel is 1 with probability x, drawn afresh at each call.
 
@@ -105,6 +107,7 @@ def dynamic(x: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
     return (torch.rand_like(x) < x).to(x.dtype)
 
 
+@as_annotated
 def threshold(x: Float[Tensor, "*N"], at: float = 0.5) -> Float[Tensor, "*N"]:
     """Each pixel is 1 where x > `at`, else 0."""
     return (x > at).to(x.dtype)

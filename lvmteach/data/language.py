@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.vocabulary import END, PAD, Vocabulary, vocabulary
 
@@ -85,6 +86,7 @@ GRAMMAR = Grammar(
 )
 
 
+@as_annotated
 def language_vocabulary(grammar: Grammar = GRAMMAR) -> Vocabulary:
     """The marks and all words of the language."""
     words = {"do", "does", "did", "not", *grammar.adjectives, *grammar.prepositions, *grammar.adverbs}
@@ -95,6 +97,7 @@ def language_vocabulary(grammar: Grammar = GRAMMAR) -> Vocabulary:
     return vocabulary(words)
 
 
+@as_annotated
 def sentences(N: int, grammar: Grammar = GRAMMAR) -> Corpus:
     """N independent sentences. From the ambient random stream.
 
@@ -149,6 +152,7 @@ def sentences(N: int, grammar: Grammar = GRAMMAR) -> Corpus:
     return Corpus(x, topic, tense)
 
 
+@as_annotated
 def entropy(grammar: Grammar = GRAMMAR) -> float:
     """H(x) in nats a sentence: no model has a smaller mean negative log-likelihood on new sentences.
 
@@ -171,6 +175,7 @@ def entropy(grammar: Grammar = GRAMMAR) -> float:
     )
 
 
+@as_annotated
 def read(sentence: str, grammar: Grammar = GRAMMAR) -> Reading | None:
     """How a sentence was made and its log probability, by recursive descent; None if the language does not have it.
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from lvmteach.annotated import as_annotated
 from lvmteach.helmholtz.model import Machine, binary, log_bernoulli
 
 MOST_BITS = 16
@@ -29,6 +30,7 @@ class Exact(NamedTuple):
     kl_p_q: Tensor  # KL(p(z|x) || q(z|x)): what sleep lowers, where x is a dream
 
 
+@as_annotated
 def exact(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Exact:
     """log p(x), the ELBO, and both divergences between q(z|x) and the true posterior p(z|x), by enumeration.
 
@@ -46,6 +48,7 @@ def exact(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Exact:
     return Exact(*(torch.cat(column, -1) for column in zip(*parts, strict=True)))
 
 
+@as_annotated
 def posterior(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB Z"]:
     """The true posterior p(z|x) over all Z = 2^L latent states, which `states(L)` lists in the same order.
 
@@ -54,6 +57,7 @@ def posterior(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB
     return torch.softmax(_tables(machine, binary(x, machine), _latent_states(machine)).joint(), -1)
 
 
+@as_annotated
 def recognition(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*SB Z"]:
     """q(z|x) over all Z latent states, laid out as `posterior` is. Raises as `exact` does."""
     return _tables(machine, binary(x, machine), _latent_states(machine)).recognition().exp()
@@ -85,6 +89,7 @@ class Bars(NamedTuple):
         """-E[log p(x)] in nats: the best mean negative log-likelihood any model can have."""
         return -float(self.expect(self.log_prob))
 
+    @as_annotated
     def expect(self, f: Float[Tensor, "*S M"]) -> Float[Tensor, "*S"]:
         """The exact mean over the generator of a value for each image."""
         return f @ self.log_prob.exp().to(f)

@@ -20,6 +20,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import linear, logsigmoid
 
+from lvmteach.annotated import as_annotated
+
 Units = tuple[Tensor, ...]
 
 
@@ -62,6 +64,7 @@ class Machine(NamedTuple):
         """Every parameter: the prior, then each layer's weight and bias, generative first."""
         return (self.prior, *chain(*self.generative), *chain(*self.recognition))
 
+    @as_annotated
     def map(self, f: Callable[[Tensor], Tensor]) -> Machine:
         """A machine of f(parameter): `.map(torch.clone)` is a snapshot, `.map(lambda p: p[3])` the fourth copy."""
         generative, recognition = (tuple(Layer(*map(f, layer)) for layer in net) for net in self[1:])
@@ -76,6 +79,7 @@ class Machine(NamedTuple):
             units.append(_toss(layer.probability(units[-1])))
         return tuple(reversed(units))
 
+    @as_annotated
     def recognise(self, x: Shaped[Tensor, "*B D"]) -> Units:
         """(x, z_1, ..., z_T), one draw of z from q(z|x) for each image of x, (B, D) or (*S, B, D)."""
         units = [binary(x, self)]
@@ -83,6 +87,7 @@ class Machine(NamedTuple):
             units.append(_toss(layer.probability(units[-1])))
         return tuple(units)
 
+    @as_annotated
     def reconstruct(self, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "... D"]:
         """P(x = 1 | z_1), pixel by pixel, for one draw z_1 ~ q(z_1|x)."""
         return self.generative[0].probability(self.recognise(x)[1])
@@ -102,6 +107,7 @@ class Machine(NamedTuple):
             for layer, s, below in zip(self.recognition, units[1:], units[:-1], strict=True)
         )
 
+    @as_annotated
     def log_weights(self, x: Shaped[Tensor, "*B D"], K: int) -> Float[Tensor, "K *SB"]:
         """log p(x, z_k) - log q(z_k|x) at K draws z_k ~ q(z|x), in nats, samples first, (K, *S, B).
 
@@ -156,6 +162,7 @@ def machine(
 
 
 @torch.no_grad()
+@as_annotated
 def wake_step(machine: Machine, x: Shaped[Tensor, "*B D"], rate: float) -> None:
     """Wake: the recognition net reads x, the generative net learns, in place, to produce what was read.
 
@@ -178,6 +185,7 @@ def wake_step(machine: Machine, x: Shaped[Tensor, "*B D"], rate: float) -> None:
 
 
 @torch.no_grad()
+@as_annotated
 def sleep_step(machine: Machine, N: int, rate: float) -> None:
     """Sleep: the generative net dreams, the recognition net learns, in place, what each dream was made from.
 
@@ -192,6 +200,7 @@ def sleep_step(machine: Machine, N: int, rate: float) -> None:
 
 
 @torch.no_grad()
+@as_annotated
 def reweighted_step(
     machine: Machine, x: Shaped[Tensor, "*B D"], K: int, rate: float, *, recognition: str = "wake"
 ) -> Float[Tensor, "K *SB"]:
@@ -234,6 +243,7 @@ def reweighted_step(
     return log_w.movedim(-2, 0)
 
 
+@as_annotated
 def binary(x: Shaped[Tensor, "*B D"], machine: Machine) -> Float[Tensor, "*B D"]:
     """x in the machine's dtype, if it is binary and fits the machine; an error that helps if not.
 
@@ -255,6 +265,7 @@ def binary(x: Shaped[Tensor, "*B D"], machine: Machine) -> Float[Tensor, "*B D"]
     return as_float
 
 
+@as_annotated
 def log_bernoulli(s: Float[Tensor, "*#B O"], logits: Float[Tensor, "*#B O"]) -> Float[Tensor, "..."]:
     """log prod_j Bernoulli(s_j; sigmoid(logits_j)) for s in {0, 1}, summed over the last axis, in nats."""
     return logsigmoid((2 * s - 1) * logits).sum(-1)  # 1 - sigmoid(a) = sigmoid(-a)

@@ -14,12 +14,14 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.gradients import leave_one_out
 from lvmteach.helmholtz.model import Machine, Units, binary
 from lvmteach.integrals import log_mean_exp
 
 
+@as_annotated
 def climb(machine: Machine, objective: Callable[[Machine], Tensor], rate: float) -> Float[Tensor, "*SB"]:
     """One step of size `rate` up the gradient of the objective's mean over the batch, for both nets, in place.
 
@@ -39,6 +41,7 @@ def climb(machine: Machine, objective: Callable[[Machine], Tensor], rate: float)
     return value.detach()
 
 
+@as_annotated
 def score_elbo(
     machine: Machine,
     x: Shaped[Tensor, "*B D"],
@@ -64,6 +67,7 @@ def score_elbo(
     return (log_w + signal * (log_q - log_q.detach())).mean(0)
 
 
+@as_annotated
 def score_bound(machine: Machine, x: Shaped[Tensor, "*B D"], K: int) -> Float[Tensor, "*SB"]:
     """The K-sample bound, log 1/K sum_k w_k, with the score function's gradient, a baseline a draw, and no bias.
 
@@ -87,6 +91,7 @@ def score_bound(machine: Machine, x: Shaped[Tensor, "*B D"], K: int) -> Float[Te
     return bound + ((bound.detach() - without) * (log_q - log_q.detach())).sum(0)
 
 
+@as_annotated
 def gumbel_elbo(
     machine: Machine, x: Shaped[Tensor, "*B D"], K: int, temperature: float, *, straight_through: bool = False
 ) -> Float[Tensor, "*SB"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lvmteach import covariance as structures
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.covariance import Prior
 from lvmteach.em import EMFit, em
@@ -26,6 +27,7 @@ class Expected(NamedTuple):
     state: Float[Tensor, "N T C"]  # p(z_t = c | x), 0 behind a sequence's end
 
 
+@as_annotated
 def e_step(x: Sequences, params: HMM, pseudo: float = 0.0, prior: Prior | None = None) -> tuple[Expected, Tensor]:
     """Expected counts, and what EM climbs: log p(x) in nats per sequence, the mean over N.
 
@@ -40,6 +42,7 @@ def e_step(x: Sequences, params: HMM, pseudo: float = 0.0, prior: Prior | None =
     return Expected(state[:, 0].sum(0), transitions, state), objective
 
 
+@as_annotated
 def m_step(
     x: Sequences, expected: Expected, *, V: int = 0, covariance: str = "full", pseudo: float = 0.0,
     prior: Prior | None = None,
@@ -76,6 +79,7 @@ def m_step(
     return HMM(_shares(start + pseudo), _shares(transitions + pseudo), emission)
 
 
+@as_annotated
 def log_prior(params: HMM, pseudo: float, prior: Prior | None) -> Float[Tensor, ""]:
     """Log density of the parameters without its constant, in nats: Dirichlet(1 + pseudo), and the covariances'."""
     total = params.start.new_zeros(())
@@ -89,6 +93,7 @@ def log_prior(params: HMM, pseudo: float, prior: Prior | None) -> Float[Tensor, 
     return total
 
 
+@as_annotated
 def fit_from(
     x, start: HMM, *, pseudo: float = 0.0, prior: Prior | None = None, max_steps: int = 1000, tol: float = 1e-6
 ) -> EMFit:
@@ -124,6 +129,7 @@ def fit_from(
     return em(x, start, partial(e_step, **how), partial(m_step, **how_m), max_steps=max_steps, tol=tol)
 
 
+@as_annotated
 def fit_hmm(
     x, C: int, *, V: int | None = None, covariance: str = "full", pseudo: float = 0.0, prior: Prior | None = None,
     restarts: int = 5, max_steps: int = 1000, tol: float = 1e-6,

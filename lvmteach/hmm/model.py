@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lvmteach import covariance as structures
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.hmm import recursions
 from lvmteach.hmm.recursions import Path, Sides
@@ -21,9 +22,11 @@ class Categorical(NamedTuple):
 
     probs: Float[Tensor, "C V"]  # rows sum to one
 
+    @as_annotated
     def log_prob(self, x: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:
         return self.probs.log().T[x]
 
+    @as_annotated
     def sample(self, z: Int[Tensor, "N T"]) -> Int[Tensor, "N T"]:
         return torch.multinomial(self.probs[z.flatten()], 1).view(z.shape)
 
@@ -34,11 +37,13 @@ class Gaussian(NamedTuple):
     means: Float[Tensor, "C D"]
     covariances: Tensor  # (C, D, D) full; (C, D), variances, diagonal; (C,), one variance, spherical
 
+    @as_annotated
     def log_prob(self, x: Float[Tensor, "N T D"]) -> Float[Tensor, "N T C"]:
         squared, log_det = structures.of(self.covariances).distances(self.means, self.covariances)
         constant = self.means.shape[1] * math.log(2 * math.pi)
         return (-(constant + log_det + squared(x.flatten(0, 1))) / 2).unflatten(0, x.shape[:2])
 
+    @as_annotated
     def sample(self, z: Int[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         z, shape = z.flatten(), z.shape
         noise = torch.randn(len(z), self.means.shape[1], dtype=self.means.dtype, device=self.means.device)
@@ -68,6 +73,7 @@ class Draws(NamedTuple):
     z: Int[Tensor, "N T"]
 
 
+@as_annotated
 def log_likelihood(x, params: HMM) -> Float[Tensor, " N"]:
     """log p(x), summed over all paths, of each sequence in nats. Differentiable in the parameters.
 
@@ -81,6 +87,7 @@ def log_likelihood(x, params: HMM) -> Float[Tensor, " N"]:
     return recursions.log_evidence(log_b, params.start.log(), params.transition.log(), data.lengths)
 
 
+@as_annotated
 def posterior(x, params: HMM) -> Posterior:
     """p(z_t = c | x_1..x_T) by forward and backward. Memory of a few tables (N, T, C).
 
@@ -92,6 +99,7 @@ def posterior(x, params: HMM) -> Posterior:
     return combined(sides, log_b, data)
 
 
+@as_annotated
 def viterbi(x, params: HMM) -> Path:
     """The path with the largest p(z | x); -1 behind a sequence's end. Ties go to the first state.
 
@@ -106,6 +114,7 @@ def viterbi(x, params: HMM) -> Path:
     return recursions.viterbi(log_b, params.start.log(), params.transition.log(), data.lengths)
 
 
+@as_annotated
 def log_joint(x, z: Int[Tensor, "N T"], params: HMM) -> Float[Tensor, " N"]:
     """log p(x, z) of given paths, in nats; z behind a sequence's end is not read."""
     log_b, data, params = emission_table(x, params)
@@ -117,6 +126,7 @@ def log_joint(x, z: Int[Tensor, "N T"], params: HMM) -> Float[Tensor, " N"]:
     return start + seen.where(real, 0.0).sum(1) + steps.where(real[:, 1:], 0.0).sum(1)
 
 
+@as_annotated
 def sample(params: HMM, N: int, T: int) -> Draws:
     """N sequences of T steps with their states. From the ambient random stream."""
     at_least(1, N=N, T=T)
@@ -127,6 +137,7 @@ def sample(params: HMM, N: int, T: int) -> Draws:
     return Draws(params.emission.sample(z), z)
 
 
+@as_annotated
 def combined(sides: Sides, log_b: Float[Tensor, "T C N"], data: Sequences) -> Posterior:
     """What the past says of each state, times what the step itself and the future say, over p(x).
 
@@ -145,6 +156,7 @@ def combined(sides: Sides, log_b: Float[Tensor, "T C N"], data: Sequences) -> Po
     return Posterior(state.permute(2, 0, 1), log_p)
 
 
+@as_annotated
 def emission_table(x, params: HMM) -> tuple[Tensor, Sequences, HMM]:
     """log p(x_t | z_t = c), (T, C, N), the data, and the parameters in float64, if they belong together."""
     data = sequences(x)
@@ -162,6 +174,7 @@ def emission_table(x, params: HMM) -> tuple[Tensor, Sequences, HMM]:
     return emission.log_prob(blank).permute(1, 2, 0).contiguous(), data, params
 
 
+@as_annotated
 def checked(params: HMM) -> HMM:
     """The parameters in float64; refused if they are no distributions.
 

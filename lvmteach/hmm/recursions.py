@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
+
 BLOCK = 2**20  # entries of (t, C, C, N) worked out at a time, when transitions are counted
 
 
@@ -37,6 +39,7 @@ class Sides(NamedTuple):
     future: Float[Tensor, "T C N"]  # log p(x_t+1..x_T | z_t = c)
 
 
+@as_annotated
 def log_evidence(
     log_b: Float[Tensor, "T C N"],
     log_start: Float[Tensor, " C"],
@@ -50,6 +53,7 @@ def log_evidence(
     return alpha.logsumexp(0)
 
 
+@as_annotated
 def both_sides(
     log_b: Float[Tensor, "T C N"],
     log_start: Float[Tensor, " C"],
@@ -74,6 +78,7 @@ def both_sides(
     return Sides(past, future.gather(0, order))
 
 
+@as_annotated
 def expected_transitions(
     sides: Sides,
     log_b: Float[Tensor, "T C N"],
@@ -96,6 +101,7 @@ def expected_transitions(
     return total
 
 
+@as_annotated
 def viterbi(
     log_b: Float[Tensor, "T C N"],
     log_start: Float[Tensor, " C"],

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
+
 
 class Sequences(NamedTuple):
     """N sequences, each in a row from t = 0 on; what stands behind its end is not read."""
@@ -28,6 +30,7 @@ class Sequences(NamedTuple):
         return self.x.masked_fill(~real, 0)
 
 
+@as_annotated
 def sequences(x: Sequences | Tensor | Sequence[Tensor]) -> Sequences:
     """Data of any of the three forms as `Sequences`; symbols as int64, points as float64.
 

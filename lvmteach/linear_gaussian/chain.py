@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import EMFit, em
 from lvmteach.linear_gaussian.model import LinearGaussian, posterior_precision
@@ -66,6 +67,7 @@ class Expected(NamedTuple):
     xz: Float[Tensor, "D L+1"]  # sum of x_t E[z~_t]'
 
 
+@as_annotated
 def kalman_filter(x: Float[Tensor, "N T D"], params: LinearChain) -> Filtered:
     """What is known of z_t once x_1..x_t are seen.
 
@@ -81,6 +83,7 @@ def kalman_filter(x: Float[Tensor, "N T D"], params: LinearChain) -> Filtered:
     return Filtered(forward.mean, forward.cov, forward.log_lik)
 
 
+@as_annotated
 def smoother(x: Float[Tensor, "N T D"], params: LinearChain) -> Smoothed:
     """What is known of z_t once all of x is seen: the filter, then back from the end.
 
@@ -93,6 +96,7 @@ def smoother(x: Float[Tensor, "N T D"], params: LinearChain) -> Smoothed:
     return _smooth(_forward(x, params), params)
 
 
+@as_annotated
 def log_likelihood(x: Float[Tensor, "N T D"], params: LinearChain) -> Float[Tensor, " N"]:
     """log p(x) of each sequence, in nats, summed over its steps. Differentiable in the parameters."""
     return kalman_filter(x, params).log_lik
@@ -105,6 +109,7 @@ class Draws(NamedTuple):
     x: Float[Tensor, "N T D"]
 
 
+@as_annotated
 def sample(params: LinearChain, N: int, T: int) -> Draws:
     """N sequences of T steps. From the ambient random stream."""
     at_least(1, N=N, T=T)
@@ -118,6 +123,7 @@ def sample(params: LinearChain, N: int, T: int) -> Draws:
     return Draws(z, mu + z @ W.T + torch.randn(N, T, len(mu), **like) * psi.sqrt())
 
 
+@as_annotated
 def e_step(x: Float[Tensor, "N T D"], params: LinearChain) -> tuple[Expected, Tensor]:
     """Expected sums under p(z|x), and the log-likelihood in nats per sequence, the mean over N."""
     x, params = _fitting(x, params)
@@ -136,6 +142,7 @@ def e_step(x: Float[Tensor, "N T D"], params: LinearChain) -> tuple[Expected, Te
     return expected, log_lik.mean()
 
 
+@as_annotated
 def m_step(x: Float[Tensor, "N T D"], expected: Expected) -> LinearChain:
     """Regress each latent on the one before, and each column of x on z~; the noises are what remains.
 
@@ -152,6 +159,7 @@ def m_step(x: Float[Tensor, "N T D"], expected: Expected) -> LinearChain:
     return LinearChain(first, _symmetric(first_cov), A, Q, loadings[:, -1], loadings[:, :-1], psi)
 
 
+@as_annotated
 def fit_chain(
     x: Float[Tensor, "N T D"], L: int, *, start: LinearChain | None = None, max_steps: int = 1000, tol: float = 1e-6
 ) -> EMFit:

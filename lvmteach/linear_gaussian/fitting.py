@@ -7,15 +7,15 @@ EM sees the data through their mean and covariance alone. These cost one pass; e
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
-from lvmteach.arguments import cholesky
+from lvmteach.annotated import as_annotated
+from lvmteach.arguments import cholesky, warn
 from lvmteach.em import ConvergenceWarning, EMFit, columns_in, em
 from lvmteach.linear_gaussian import missing as holes
 from lvmteach.linear_gaussian.model import PRECISION, LinearGaussian, checked, posterior_precision
@@ -32,6 +32,7 @@ class Expected(NamedTuple):
     zz: Float[Tensor, "L L"]  # of E[z z']
 
 
+@as_annotated
 def e_step(data: Moments, params: LinearGaussian) -> tuple[Expected, Tensor]:
     """E[z] and E[z z'] under p(z|x), averaged against the data, and the log-likelihood, nats per datum.
 
@@ -48,6 +49,7 @@ def e_step(data: Moments, params: LinearGaussian) -> tuple[Expected, Tensor]:
     return Expected(xz, torch.cholesky_inverse(root) + B @ xz), log_lik
 
 
+@as_annotated
 def m_step_fa(data: Moments, expected: Expected) -> LinearGaussian:
     """Regress x on z: W = E[x z'] E[z z']^-1; psi is the variance that remains in each column."""
     W = torch.linalg.solve(expected.zz, expected.xz.T).T
@@ -55,6 +57,7 @@ def m_step_fa(data: Moments, expected: Expected) -> LinearGaussian:
     return LinearGaussian(data.mean, W, torch.maximum(psi, _floor(data.var, False)))
 
 
+@as_annotated
 def m_step_ppca(data: Moments, expected: Expected) -> LinearGaussian:
     """As in factor analysis, with the remaining variance averaged over the columns."""
     W = torch.linalg.solve(expected.zz, expected.xz.T).T
@@ -62,8 +65,9 @@ def m_step_ppca(data: Moments, expected: Expected) -> LinearGaussian:
     return LinearGaussian(data.mean, W, torch.maximum(sigma2, _floor(data.var, True)))
 
 
+@as_annotated
 def fit_ppca(
-    x: Float[Tensor, "N D"],
+    x: Real[Tensor, "N D"],
     L: int,
     *,
     start: LinearGaussian | None = None,
@@ -95,8 +99,9 @@ def fit_ppca(
     return _fit(x, L, start, missing, m_step_ppca, max_steps, tol)
 
 
+@as_annotated
 def fit_fa(
-    x: Float[Tensor, "N D"],
+    x: Real[Tensor, "N D"],
     L: int,
     *,
     start: LinearGaussian | None = None,
@@ -190,9 +195,8 @@ def _warn_of_floor(noise: Tensor, floor: Tensor) -> None:
     low = noise <= floor
     if low.any():
         where = columns_in(low) if noise.ndim else "all columns"
-        warnings.warn(
+        warn(
             f"the noise of {where} has fallen to {FLOOR:g} of the variance, the least allowed (a Heywood case): the "
             "factors explain them entirely; take fewer factors, more data, or drop columns that repeat others",
             ConvergenceWarning,
-            stacklevel=4,
         )

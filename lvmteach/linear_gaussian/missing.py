@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.linear_gaussian.model import LinearGaussian, log_likelihood_of, posterior_of, project
 
 
@@ -23,6 +24,7 @@ class ExpectedByColumn(NamedTuple):
     rows: Float[Tensor, " D"]  # how many
 
 
+@as_annotated
 def e_step(x: Float[Tensor, "N D"], params: LinearGaussian) -> tuple[ExpectedByColumn, Tensor]:
     """Expectations given the observed entries, and their log-likelihood, nats per row. Memory N (L + 1)^2."""
     at = project(x, params, missing=True)
@@ -37,6 +39,7 @@ def e_step(x: Float[Tensor, "N D"], params: LinearGaussian) -> tuple[ExpectedByC
     return expected, log_likelihood_of(at).mean()
 
 
+@as_annotated
 def m_step(expected: ExpectedByColumn, floor: Tensor) -> LinearGaussian:
     """Regress each column on its own rows' z~; the noise is what remains, one for all if `floor` is a scalar."""
     xz, zz, xx, rows = expected
@@ -46,6 +49,7 @@ def m_step(expected: ExpectedByColumn, floor: Tensor) -> LinearGaussian:
     return LinearGaussian(loadings[:, -1], loadings[:, :-1], torch.maximum(noise, floor))
 
 
+@as_annotated
 def centre(x: Float[Tensor, "N D"]) -> Float[Tensor, " D"]:
     """The mean of each column's observed entries, to the last digit: of what a first mean leaves, once more."""
     mean = x.nanmean(0)

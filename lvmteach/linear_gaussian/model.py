@@ -10,9 +10,10 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import cholesky
 from lvmteach.em import data_matrix
 
@@ -46,11 +47,13 @@ class Draws(NamedTuple):
     x: Float[Tensor, "N D"]
 
 
+@as_annotated
 def covariance(params: LinearGaussian) -> Float[Tensor, "D D"]:
     """W W' + Psi, the covariance of x. To look at; nothing in this room computes with it."""
     return params.W @ params.W.T + torch.diag(params.psi)
 
 
+@as_annotated
 def sample(params: LinearGaussian, N: int) -> Draws:
     """N draws by the generative process: z from the prior, then x given z. From the ambient random stream."""
     mu, W, _ = params
@@ -59,7 +62,8 @@ def sample(params: LinearGaussian, N: int) -> Draws:
     return Draws(z, mu + z @ W.T + eps * params.psi.sqrt())
 
 
-def posterior(x: Float[Tensor, "N D"], params: LinearGaussian, *, missing: bool = False) -> Posterior:
+@as_annotated
+def posterior(x: Real[Tensor, "N D"], params: LinearGaussian, *, missing: bool = False) -> Posterior:
     """p(z|x) = N(M^-1 W' Psi^-1 (x - mu), M^-1) for every row; given its observed entries, if `missing`.
 
     Raises:
@@ -70,7 +74,8 @@ def posterior(x: Float[Tensor, "N D"], params: LinearGaussian, *, missing: bool 
     return posterior_of(project(x, params, missing))
 
 
-def log_likelihood(x: Float[Tensor, "N D"], params: LinearGaussian, *, missing: bool = False) -> Float[Tensor, " N"]:
+@as_annotated
+def log_likelihood(x: Real[Tensor, "N D"], params: LinearGaussian, *, missing: bool = False) -> Float[Tensor, " N"]:
     """log p(x) in nats, summed over columns, per row (N,); of its observed entries alone, if `missing`.
 
     Differentiable in the parameters.
@@ -81,12 +86,14 @@ def log_likelihood(x: Float[Tensor, "N D"], params: LinearGaussian, *, missing: 
     return log_likelihood_of(project(x, params, missing))
 
 
-def impute(x: Float[Tensor, "N D"], params: LinearGaussian) -> Float[Tensor, "N D"]:
+@as_annotated
+def impute(x: Real[Tensor, "N D"], params: LinearGaussian) -> Float[Tensor, "N D"]:
     """x with each missing entry (NaN) at its expectation given the observed ones, mu + W E[z|x_observed]."""
     expected = params.mu + posterior(x, params, missing=True).mean @ params.W.T
     return torch.where(x.isnan(), expected, x.double())
 
 
+@as_annotated
 def posterior_precision(params: LinearGaussian, seen: Tensor | None = None) -> Tensor:
     """M = I + W' Psi^-1 W, (L, L); over the entries seen (N, D) in each row, (N, L, L)."""
     W, scaled = params.W, params.W / params.psi[:, None]
@@ -107,7 +114,8 @@ class Projection(NamedTuple):
     psi: Float[Tensor, " D"]
 
 
-def project(x: Float[Tensor, "N D"], params: LinearGaussian, missing: bool) -> Projection:
+@as_annotated
+def project(x: Real[Tensor, "N D"], params: LinearGaussian, missing: bool) -> Projection:
     """Check x and the parameters, and compute what every answer about them needs."""
     x = data_matrix(x, rows=1, missing=missing, constant=True)
     params = checked(params, x.shape[1])
@@ -123,12 +131,14 @@ def project(x: Float[Tensor, "N D"], params: LinearGaussian, missing: bool) -> P
     return Projection(cholesky(PRECISION, precision), centred @ scaled, centred, seen, params.psi)
 
 
+@as_annotated
 def posterior_of(at: Projection) -> Posterior:
     """The posterior, from what `project` found."""
     mean = torch.cholesky_solve(at.projected[..., None], at.root)[..., 0]
     return Posterior(mean, torch.cholesky_inverse(at.root))
 
 
+@as_annotated
 def log_likelihood_of(at: Projection) -> Float[Tensor, " N"]:
     """The log-likelihood, from what `project` found."""
     explained = torch.linalg.solve_triangular(at.root, at.projected[..., None], upper=False)[..., 0]
@@ -138,6 +148,7 @@ def log_likelihood_of(at: Projection) -> Float[Tensor, " N"]:
     return -0.5 * (at.seen.sum(-1) * math.log(2 * math.pi) + log_det + quadratic)
 
 
+@as_annotated
 def checked(params: LinearGaussian, D: int, L: int | None = None) -> LinearGaussian:
     """The parameters in float64; refused if of the wrong shape for D columns (and L latents), or without noise."""
     mu, W, noise = params

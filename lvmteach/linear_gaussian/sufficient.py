@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import scipy.linalg
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import columns_in, data_matrix
 from lvmteach.linear_gaussian.model import LinearGaussian
@@ -23,11 +24,13 @@ class Moments(NamedTuple):
     cov: Tensor | None  # S, (D, D), when N >= D
     root: Tensor | None  # (N, D) with root' root = S, when N < D: smaller than S
 
+    @as_annotated
     def times(self, A: Float[Tensor, "D L"]) -> Float[Tensor, "D L"]:
         """S A."""
         return self.cov @ A if self.root is None else self.root.T @ (self.root @ A)
 
 
+@as_annotated
 def moments(x: Float[Tensor, "N D"]) -> Moments:
     """The one pass over the data, (N, D) float64."""
     N, D = x.shape
@@ -44,7 +47,8 @@ def moments(x: Float[Tensor, "N D"]) -> Moments:
     return Moments(mean, cov.diagonal().clone(), cov, None)
 
 
-def ppca_closed_form(x: Float[Tensor, "N D"], L: int) -> LinearGaussian:
+@as_annotated
+def ppca_closed_form(x: Real[Tensor, "N D"], L: int) -> LinearGaussian:
     """The maximum-likelihood PPCA: W = U (Lambda - sigma^2 I)^1/2, sigma^2 the mean discarded eigenvalue of S.
 
     Any W R with R orthogonal is as good; here R = I, columns by descending eigenvalue.
@@ -57,6 +61,7 @@ def ppca_closed_form(x: Float[Tensor, "N D"], L: int) -> LinearGaussian:
     return closed_form_of(moments(fittable(x, L, missing=False, constant=True)), L)
 
 
+@as_annotated
 def closed_form_of(data: Moments, L: int) -> LinearGaussian:
     """PPCA of the data with these moments."""
     if data.root is None:
@@ -93,6 +98,7 @@ def _leading(S: Tensor, L: int) -> tuple[Tensor, Tensor]:
     return values[-L:].flip(0), U[:, -L:].flip(1)
 
 
+@as_annotated
 def fittable(x: Tensor, L: int, missing: bool, constant: bool) -> Tensor:
     """The data as float64, if L latents can be fitted to them; else the error that says why not."""
     at_least(1, L=L)

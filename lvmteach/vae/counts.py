@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Beta, Binomial, Categorical, Distribution, constraints
 
+from lvmteach.annotated import as_annotated
+
 
 class Counts(Distribution):
     """What the three families share: n, and the support."""
@@ -42,6 +44,7 @@ class DiscretisedLogistic(Counts):
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         super().__init__(n, self.loc.shape)
 
+    @as_annotated
     def log_prob(self, x: Tensor) -> Tensor:
         # F(a) - F(b) = F(a) F(-b) (1 - e^(b - a)) for the logistic function F: no cancellation, however far the tail.
         above, below = (x + 0.5 - self.loc) / self.scale, (x - 0.5 - self.loc) / self.scale
@@ -67,6 +70,7 @@ class BetaBinomial(Counts):
         self.a, self.b = torch.broadcast_tensors(a, b)
         super().__init__(n, self.a.shape)
 
+    @as_annotated
     def log_prob(self, x: Tensor) -> Tensor:
         # n choose x = 1 / ((n + 1) B(x + 1, n - x + 1))
         choose = -math.log(self.n + 1) - _log_beta(x + 1, self.n - x + 1)
@@ -88,6 +92,7 @@ class CategoricalCounts(Counts):
         self.logits = logits
         super().__init__(logits.shape[-1] - 1, logits.shape[:-1])
 
+    @as_annotated
     def log_prob(self, x: Tensor) -> Tensor:
         log_p = self.logits.log_softmax(-1)
         x, log_p = torch.broadcast_tensors(x.long()[..., None], log_p)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
+from lvmteach.annotated import as_annotated
 from lvmteach.vae.model import as_constant
 
 MEAN_DRAWS = 100  # of the first layer, where the second's mean is an average over it
@@ -41,6 +42,7 @@ class TwoLayerEncoder(nn.Module):
         super().__init__()
         self.first, self.second = first, second
 
+    @as_annotated
     def forward(self, x: Float[Tensor, "*B D"]) -> Chain:
         return Chain(self.first(x), self.second)
 
@@ -78,9 +80,11 @@ class TwoLayerDecoder(nn.Module):
         """Dimension of x."""
         return self.decoder.D
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Distribution:
         return self.decoder(z[..., : self.L1])
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         if hasattr(self.decoder, "check"):
             self.decoder.check(x)
@@ -111,6 +115,7 @@ class Chain(Distribution):
         a = self.first.rsample(torch.Size(sample_shape))
         return self._side_by_side(a, self.then(a).rsample())
 
+    @as_annotated
     def log_prob(self, z: Tensor) -> Tensor:
         size = self.first.event_shape[0]
         a, b = (z[..., -size:], z[..., :-size]) if self.downwards else (z[..., :size], z[..., size:])

@@ -11,6 +11,7 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, TransformedDistribution, kl_divergence
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 
 
@@ -42,6 +43,7 @@ class VAE(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
 
+    @as_annotated
     def log_weights(self, x: Num[Tensor, "B D"], K: int = 1) -> Float[Tensor, "K B"]:
         """log w = log p(x|z) + log p(z) - log q(z|x) at K reparameterised samples z ~ q(z|x), in nats.
 
@@ -52,6 +54,7 @@ class VAE(nn.Module):
         """
         return self.draw(x, K).log_w
 
+    @as_annotated
     def draw(self, x: Num[Tensor, "B D"], K: int = 1, detach_q: bool = False) -> Draw:
         """The log weights together with the samples they were computed from.
 
@@ -63,6 +66,7 @@ class VAE(nn.Module):
         log_q = (as_constant(q) if detach_q else q).log_prob(z)
         return Draw(self.log_joint(x, z) - log_q, z)
 
+    @as_annotated
     def terms(self, x: Num[Tensor, "B D"], K: int = 1) -> Terms:
         """What `bounds.elbo_analytic` takes: `elbo_analytic(*model.terms(x, K))`.
 
@@ -72,6 +76,7 @@ class VAE(nn.Module):
         q, z = self._sample(x, K)
         return Terms(self.decoder(z).log_prob(x), _kl(q, self.prior()))
 
+    @as_annotated
     def kl(self, x: Num[Tensor, "B D"]) -> Float[Tensor, "B"]:
         """KL(q(z|x) || p(z)) in closed form, in nats; never negative.
 
@@ -81,10 +86,12 @@ class VAE(nn.Module):
         self.check(x)
         return _kl(self.encoder(x), self.prior())
 
+    @as_annotated
     def log_joint(self, x: Num[Tensor, "B D"], z: Float[Tensor, "*K L"]) -> Float[Tensor, "*KB"]:
         """log p(x, z) = log p(x|z) + log p(z), in nats. A grid of points z (G, 1, L) serves every x: (G, B)."""
         return self.decoder(z).log_prob(x) + self.prior().log_prob(z)
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         """Refuse data that this model gives no density: wrong shape, wrong type, NaN, values out of range.
 
@@ -125,6 +132,7 @@ class VAE(nn.Module):
             )
 
 
+@as_annotated
 def as_constant(q: Distribution) -> Distribution:
     """The same distribution, its parameters detached: a gradient reaches its log_prob through z alone."""
     if isinstance(q, TransformedDistribution):

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Binomial, Distribution, Independent
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.vae.counts import BetaBinomial, CategoricalCounts, DiscretisedLogistic
 from lvmteach.vae.parts import gaussian, mlp
@@ -74,10 +75,12 @@ class CountDecoder(nn.Module):
         self.D, self.n, self.family = D, n, FAMILIES[family]
         self.net = mlp(L, *hidden, D * self.family.outputs(n))
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         pixels = self.family.distribution(self.n, self.net(z).unflatten(-1, (self.D, -1)))
         return Independent(pixels, 1, validate_args=False)
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         low, high = x.aminmax()
         if low < 0 or high > self.n or (x != x.round()).any():
@@ -104,6 +107,7 @@ class HeteroscedasticDecoder(nn.Module):
             raise ValueError(f"floor must be positive, got {floor}: without one the likelihood has no maximum")
         self.D, self.floor, self.net = D, floor, mlp(L, *hidden, 2 * D)
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         mu, s = self.net(z).chunk(2, -1)
         return gaussian(mu, self.floor + F.softplus(s))
@@ -123,5 +127,6 @@ class Standardised(nn.Module):
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
+    @as_annotated
     def forward(self, x: Float[Tensor, "*B D"]) -> Distribution:
         return self.encoder((x - self.mean) / self.std)

@@ -17,6 +17,8 @@ from torch.distributions import (
     StudentT,
 )
 
+from lvmteach.annotated import as_annotated
+
 
 class GaussianEncoder(nn.Module):
     """q(z|x) = N(mu(x), diag sigma(x)^2), by a network with tanh units.
@@ -38,6 +40,7 @@ class GaussianEncoder(nn.Module):
         super().__init__()
         self.net, self.scale = mlp(D, *hidden, 2 * L), scale
 
+    @as_annotated
     def forward(self, x: Float[Tensor, "*B D"]) -> Independent:
         mu, s = self.net(x).chunk(2, -1)
         return gaussian(mu, self.scale(s))
@@ -61,9 +64,11 @@ class BernoulliDecoder(nn.Module):
         # Not further out than the logits of 0.005 and 0.995: a pixel that is always 0 has its logit at infinity.
         self.D, self.net = D, mlp(L, *hidden, D, start=None if mean is None else mean.logit(0.005))
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         return _Bernoullis(self.net(z))
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         low, high = x.aminmax()
         if low < 0 or high > 1:
@@ -85,6 +90,7 @@ class GaussianDecoder(nn.Module):
         self.D, self.net = D, mlp(L, *hidden, D, start=mean)
         self.log_scale = nn.Parameter(torch.zeros(scales))
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         mu = self.net(z)
         return gaussian(mu, self.log_scale.exp().expand_as(mu))
@@ -114,10 +120,12 @@ class StudentTDecoder(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(scales))
         self.register_buffer("df", torch.tensor(float(df)))
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Independent:
         return _independent(StudentT(self.df, self.net(z), self.log_scale.exp(), validate_args=False))
 
 
+@as_annotated
 def mlp(*sizes: int, start: Tensor | None = None) -> nn.Sequential:
     """Affine layers of these sizes with tanh between them; Glorot's initial weights; biases 0, the last `start`."""
     layers = []
@@ -131,6 +139,7 @@ def mlp(*sizes: int, start: Tensor | None = None) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+@as_annotated
 def gaussian(mu: Float[Tensor, "*B L"], sigma: Float[Tensor, "*B L"]) -> Independent:
     """N(mu, diag sigma^2) with one event dimension."""
     return _independent(Normal(mu, sigma, validate_args=False))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, constraints
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.vae.parts import gaussian
 
@@ -97,6 +98,7 @@ class MixturePrior(nn.Module):
         diagonal = torch.diag_embed((-self.log_scale).exp())
         return diagonal if self.lower is None else self.lower.tril(-1) + diagonal
 
+    @as_annotated
     def log_joint(self, z: Float[Tensor, "*B L"]) -> Float[Tensor, "*B C"]:
         """log p(c, z) = log pi_c + log p(z|c), in nats; its log-sum-exp over c is log p(z).
 
@@ -104,6 +106,7 @@ class MixturePrior(nn.Module):
         """
         return self.logits.log_softmax(0) + self.components().log_prob(z[..., None, :])
 
+    @as_annotated
     def expected_log_joint(self, mu: Float[Tensor, "*B L"], sigma: Float[Tensor, "*B L"]) -> Float[Tensor, "*B C"]:
         """E[log p(c, z)] for z ~ N(mu, diag sigma^2), in nats: log p(c, mu) - tr(Sigma_c^-1 diag sigma^2) / 2."""
         precision = self.root().square().sum(1) if self.lower is not None else (-2 * self.log_scale).exp()
@@ -165,6 +168,7 @@ class GaussianByPrecision(Distribution):
         eps = torch.randn(self._extended_shape(torch.Size(sample_shape))).to(self.loc)
         return self.loc + torch.linalg.solve_triangular(self.root, eps[..., None], upper=False)[..., 0]
 
+    @as_annotated
     def log_prob(self, z: Tensor) -> Tensor:
         # R z - R mu, each by one product: R (z - mu) would first make a copy of z for every component.
         scaled = torch.einsum("...ij,...j->...i", self.root, z) - torch.einsum("...ij,...j->...i", self.root, self.loc)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
+from lvmteach.annotated import as_annotated
 from lvmteach.vae.model import VAE
 from lvmteach.vae.parts import gaussian
 from lvmteach.vae.priors import StandardNormal
@@ -40,6 +41,7 @@ class SentenceEncoder(nn.Module):
         self.backward_ = nn.GRU(embed, hidden, batch_first=True)
         self.out = nn.Linear(2 * hidden, 2 * L)
 
+    @as_annotated
     def forward(self, x: Int[Tensor, "B T"]) -> Independent:
         x = _trimmed(x)
         real = (x != PAD)[..., None]
@@ -73,29 +75,35 @@ class SentenceDecoder(nn.Module):
         self.gru = nn.GRU(embed + L, hidden, batch_first=True)
         self.out = nn.Linear(hidden, V)
 
+    @as_annotated
     def forward(self, z: Float[Tensor, "*B L"]) -> Sentences:
         return Sentences(self, z)
 
+    @as_annotated
     def logits(self, read: Int[Tensor, "B T"], z: Float[Tensor, "B L"]) -> Float[Tensor, "B T V"]:
         """Of each next word, given the words read so far."""
         beside = z[:, None].expand(-1, read.shape[1], -1)
         states, _ = self.gru(torch.cat([self.embed(read), beside], -1), self.start(z)[None])
         return self.out(states)
 
+    @as_annotated
     def start(self, z: Float[Tensor, "B L"]) -> Float[Tensor, "B H"]:
         """The state before any word is read."""
         return self.first(F.pad(z, (0, 1), value=1.0)).tanh()
 
+    @as_annotated
     def greedy(self, z: Float[Tensor, "B L"]) -> Int[Tensor, "B T"]:
         """The most probable next word each time, up to END: not always the most probable sentence."""
         with torch.no_grad():
             return self._written(z, lambda logits: logits.argmax(-1))
 
+    @as_annotated
     def drawn(self, z: Float[Tensor, "B L"]) -> Int[Tensor, "B T"]:
         """A sentence x ~ p(x|z) for each z."""
         with torch.no_grad():
             return self._written(z, lambda logits: torch.multinomial(logits.softmax(-1), 1)[:, 0])
 
+    @as_annotated
     def check(self, x: Tensor) -> None:
         """Refuse rows that are no sentences.
 
@@ -140,6 +148,7 @@ class Sentences(Distribution):
         self.decoder, self.z = decoder, z
         super().__init__(z.shape[:-1], torch.Size([decoder.longest]), validate_args=False)
 
+    @as_annotated
     def log_prob(self, x: Int[Tensor, "*B T"]) -> Float[Tensor, "*KB"]:
         """In nats, summed over the words and the END. Rows of x (B, T) serve every z (K, B, L).
 
@@ -160,6 +169,7 @@ class Sentences(Distribution):
         return self.decoder.drawn(z).view(*batch, -1)
 
 
+@as_annotated
 def before(x: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
     """What is read when each event is to be told: START, then all but the last."""
     return torch.cat([torch.full_like(x[:, :1], START), x[:, :-1]], 1)
@@ -176,6 +186,7 @@ def language_model(V: int, *, embed: int = 48, longest: int = 15) -> SentenceDec
     return SentenceDecoder(0, V, embed, longest=longest)
 
 
+@as_annotated
 def nothing(x: Int[Tensor, "B T"]) -> Float[Tensor, "B 0"]:
     """A z of no dimensions for each sentence."""
     return torch.empty(len(x), 0, device=x.device)
