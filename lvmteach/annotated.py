@@ -274,7 +274,7 @@ def _shape(dims: list[str]) -> str:
 def _reshape(name: str, dims: list[str], value: Tensor) -> str:
     if value.ndim == len(dims) - 1 or not value.ndim:
         return f"a single {'sequence' if 'T' in dims else 'point'} needs {name}[None]"
-    return f"images need {name}.flatten(1)" if dims[-1] == "D" else "look at what each axis stands for"
+    return f"images need {name}.flatten(1)" if dims[-1:] == ["D"] else "look at what each axis stands for"
 
 
 def _short(value: Any) -> str:

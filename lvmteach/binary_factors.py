@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 from lvmteach.em import EMFit, data_matrix, em
 from lvmteach.helmholtz import states
@@ -53,6 +54,7 @@ class MeanField(NamedTuple):
     elbo: Float[Tensor, " T"]
 
 
+@as_annotated
 def sample(params: BinaryFactors, N: int) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N L"]]:
     """N independent draws of x, and the switches they came from."""
     z = torch.bernoulli(params.log_odds.sigmoid().expand(N, -1))
@@ -60,6 +62,7 @@ def sample(params: BinaryFactors, N: int) -> tuple[Float[Tensor, "N D"], Float[T
     return z @ params.W.T + params.b + noise, z
 
 
+@as_annotated
 def log_joint(x: Float[Tensor, "N D"], params: BinaryFactors) -> Float[Tensor, "N Z"]:
     """log p(x, z) in nats for all Z = 2^L states, in the order of `helmholtz.states`.
 
@@ -73,11 +76,13 @@ def log_joint(x: Float[Tensor, "N D"], params: BinaryFactors) -> Float[Tensor, "
     return log_prior - squared / (2 * params.variance) - _log_norm(params)
 
 
+@as_annotated
 def log_likelihood(x: Float[Tensor, "N D"], params: BinaryFactors) -> Float[Tensor, " N"]:
     """log p(x), a datum, in nats, by summing over all states. Raises as `log_joint` does."""
     return log_joint(x, params).logsumexp(1)
 
 
+@as_annotated
 def e_step(x: Float[Tensor, "N D"], params: BinaryFactors) -> tuple[Moments, Tensor]:
     """Moments under the exact posterior, and the mean log p(x) in nats per datum."""
     joint, z = log_joint(x, params), states(params.W.shape[1])
@@ -85,6 +90,7 @@ def e_step(x: Float[Tensor, "N D"], params: BinaryFactors) -> tuple[Moments, Ten
     return Moments(posterior @ z, z.T @ (posterior.mean(0)[:, None] * z)), joint.logsumexp(1).mean()
 
 
+@as_annotated
 def mean_field(
     x: Float[Tensor, "N D"], params: BinaryFactors, start: Float[Tensor, "N L"] | None = None, sweeps: int = 30
 ) -> MeanField:
@@ -117,6 +123,7 @@ def mean_field(
     return MeanField(m, torch.stack(bounds))
 
 
+@as_annotated
 def elbo(x: Float[Tensor, "N D"], params: BinaryFactors, m: Float[Tensor, "N L"]) -> Float[Tensor, ""]:
     """E_q[log p(x, z) - log q(z)] of the factorised q, in nats per datum (mean over N)."""
     spread = (m * (1 - m)) @ params.W.square().sum(0)  # the variance that the switches' doubt adds to W z
@@ -126,11 +133,13 @@ def elbo(x: Float[Tensor, "N D"], params: BinaryFactors, m: Float[Tensor, "N L"]
     return (prior + entropy - squared / (2 * params.variance)).mean() - _log_norm(params)
 
 
+@as_annotated
 def factorised_moments(m: Float[Tensor, "N L"]) -> Moments:
     """E[z] and E[z z'] of q(z_n) = prod_l Bernoulli(m_nl): off the diagonal the means multiply."""
     return Moments(m, m.T @ m / len(m) + (m * (1 - m)).mean(0).diag())
 
 
+@as_annotated
 def m_step(x: Float[Tensor, "N D"], expected: Moments) -> BinaryFactors:
     """The best parameters for given moments: shares, and a regression of x on the switches and a constant."""
     N = len(x)
@@ -143,6 +152,7 @@ def m_step(x: Float[Tensor, "N D"], expected: Moments) -> BinaryFactors:
     return BinaryFactors(mean.clamp(1e-12, 1 - 1e-12).logit(), weights[:, :-1], weights[:, -1], variance)
 
 
+@as_annotated
 def random_start(x: Float[Tensor, "N D"], L: int) -> BinaryFactors:
     """Rare switches with small random columns about the data's mean, and the noise of all the data."""
     at_least(1, L=L)
@@ -152,11 +162,13 @@ def random_start(x: Float[Tensor, "N D"], L: int) -> BinaryFactors:
     return BinaryFactors(log_odds, W, x.mean(0) - W @ log_odds.sigmoid(), x.var(0).mean())
 
 
+@as_annotated
 def fit_exact(x: Float[Tensor, "N D"], start: BinaryFactors, *, max_steps: int = 1000, tol: float = 1e-8) -> EMFit:
     """EM with the exact posterior; log_lik is the mean log p(x), in nats per datum. Errors and warnings as `em` has."""
     return em(data_matrix(x, constant=True), start, e_step, m_step, max_steps=max_steps, tol=tol)
 
 
+@as_annotated
 def fit_variational(
     x: Float[Tensor, "N D"], start: BinaryFactors, *, sweeps: int = 5, max_steps: int = 1000, tol: float = 1e-8
 ) -> EMFit:

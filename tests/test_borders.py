@@ -32,6 +32,7 @@ from lvmteach.mixtures import Mixture
 from lvmteach.runtime import seeded
 from lvmteach.surgery import lattice
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, MixturePrior, StandardNormal
+from lvmteach.variational import Gaussian, grid
 
 SIZES = {"N": 8, "D": 3, "L": 2, "K": 4, "B": 5, "C": 2, "M": 8, "F": 3, "G": 50, "T": 5, "H": 2, "V": 4}
 LONGEST = 700  # characters: a paragraph
@@ -41,7 +42,8 @@ LONGEST = 700  # characters: a paragraph
 
 
 def vae(prior=None):
-    return VAE(GaussianEncoder(3, 2, (4,)), BernoulliDecoder(2, 3, (4,)), prior or StandardNormal(2)).double()
+    with seeded(0):
+        return VAE(GaussianEncoder(3, 2, (4,)), BernoulliDecoder(2, 3, (4,)), prior or StandardNormal(2)).double()
 
 
 def spread(*shape):
@@ -79,6 +81,9 @@ BITS = (torch.arange(24).reshape(8, 3) % 2).double()
 SPD = torch.eye(3).double() + 0.1
 IMAGES = Independent(Normal(spread(8, 2), 1.0), 1)
 CLUSTERED = clustered()
+LEAF = torch.linspace(0, 1, 2).double().requires_grad_()
+LINE = grid(-6.0, 6.0, 50)
+UNIT = Normal(0.0, 1.0).log_prob(LINE.z)
 SYMBOLS = torch.arange(20).reshape(4, 5) % 4
 BY_FUNCTION = {
     "boltzmann": {"v": BITS},
@@ -87,7 +92,7 @@ BY_FUNCTION = {
     "covariance": {"scatter": spread(2, 3), "cov": torch.ones(2, 3).double(), "D": 3},
     "evaluation": {"model": vae(), "K": 3, "x": BITS},
     "missing": {"x": BITS, "missing": BITS[0] > 0, "K": 3},
-    "vade": {"model": CLUSTERED, "x": BITS, "held_out": BITS, "covariance": "spherical", "restarts": 1},
+    "vade": {"model": CLUSTERED, "x": BITS, "held_out": BITS, "covariance": "spherical", "C": 1},
     "vade.matched_accuracy": {"found": torch.arange(8) % 2, "labels": torch.arange(8) % 2},
     "gradients.straight_through": {"q": Bernoulli(spread(3))},
     "gradients.reparameterised": {"f": lambda z: z**2, "q": Normal(torch.zeros(3, requires_grad=True), 1.0)},
@@ -115,9 +120,14 @@ BY_FUNCTION = {
         "loss": lambda m, x: -m.log_weights(x).mean(), "x": BITS, "steps": 1, "batch_size": 4, "progress": False,
         "valid": BITS,
     },
+    "em.fishers_identity": {"log_joint": (LEAF * spread(8, 1)).log_softmax(1), "params": (LEAF,)},
+    "loglinear.neighbour_features": {"shape": (1, 3)},
+    "data.prose.spelt": {"x": SYMBOLS[0]},
+    "variational": {"on": LINE, "log_q": UNIT, "log_p": UNIT, "log_joint": UNIT - 1},
+    "variational.log_density": {"q": Gaussian(torch.zeros(2).double(), torch.ones(2).double())},
     "variational.gaussian_kl": {"cov_q": SPD, "cov_p": SPD},
     "variational.mean_field_gaussian": {"cov": SPD, "sweeps": 2},
-    "variational.reverse_fit": {"max_steps": 2, "start": None},
+    "variational.reverse_fit": {"max_steps": 2, "start": Gaussian(LINE.z[25], LINE.z[29])},
     "loglinear": {"data": (spread(8, 3), torch.full((8,), 0.125).double()), "max_steps": 2},
     "loglinear.outcome_counts": {"x": SYMBOLS.flatten()},
 }  # fmt: skip

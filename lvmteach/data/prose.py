@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz "
@@ -34,6 +35,7 @@ def prose(N: int = 400, T: int = 100) -> Int[Tensor, "N T"]:
     return x.where(x >= 0, ALPHABET.index(" ")).view(N, T)
 
 
+@as_annotated
 def spelt(x: Int[Tensor, " T"]) -> str:
     """A row of letters as text."""
     return "".join(ALPHABET[i] for i in x.tolist())

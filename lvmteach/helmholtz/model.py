@@ -92,6 +92,7 @@ class Machine(NamedTuple):
         """P(x = 1 | z_1), pixel by pixel, for one draw z_1 ~ q(z_1|x)."""
         return self.generative[0].probability(self.recognise(x)[1])
 
+    @as_annotated
     def log_joint(self, units: Units) -> Float[Tensor, "*B"]:
         """log p(x, z_1, ..., z_T), in nats, summed over units, for each row of units."""
         top = log_bernoulli(units[-1], self.prior.unsqueeze(-2))
@@ -100,6 +101,7 @@ class Machine(NamedTuple):
             for layer, s, above in zip(self.generative, units[:-1], units[1:], strict=True)
         )
 
+    @as_annotated
     def log_q(self, units: Units) -> Float[Tensor, "*B"]:
         """log q(z_1, ..., z_T | x), in nats, summed over units, for each row of units."""
         return sum(
