@@ -228,7 +228,7 @@ def test_refusals():
         impute(model, rows(1), ~MASK)
     with pytest.raises(ValueError, match="warm_up must lie in 0 to 9"):
         impute(model, x, MASK, steps=10, warm_up=10)
-    with pytest.raises(ValueError, match="missing must be truth values"):
+    with pytest.raises(TypeError, match=r"missing must hold truth values, got torch.float64; use missing.bool\(\)"):
         miwae(model, x, MASK.double(), 1)
     with pytest.raises(ValueError, match=r"x must be \(N, D\)"):
         impute_weighted(model, x[0], MASK)
