@@ -134,7 +134,9 @@ def test_bad_input_is_refused(as_users_run_it, problem):
     x, truth = problem
     with pytest.raises(ValueError, match=r"W must be .* with D = 4 as in x"):
         mean_field(x[:, :4], truth)
-    with pytest.raises(ValueError, match=r"start must be \(N, L\) = \(200, 3\), got \(200, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"start must be \(N, L\) with L = 3 as in params.log_odds, got shape \(200, 2\)"
+    ):
         mean_field(x, truth, torch.full((N, 2), 0.5).double())
     wide = BinaryFactors(torch.zeros(40).double(), torch.zeros(D, 40).double(), truth.b, truth.variance)
     with pytest.raises(ValueError, match="16 bits"):
