@@ -116,6 +116,7 @@ def fit_clusters(
     return Choice(tuple(fits[i] for i in order.tolist()), scores[order], active)
 
 
+@as_annotated
 def merge(params: Mixture, C: int) -> Mixture:
     """The mixture with its components joined in pairs until C are left; its mean and covariance stay as they are.
 

@@ -666,7 +666,7 @@ for K in (1, 8, 64):
         with seeded(91):
             eps = torch.randn(K, runs, 2, device=one.device)
         mean = q.mean.clone().requires_grad_()
-        g = torch.autograd.grad(loss(lambda z: plane.log_joint(one, z), mean, q.stddev, eps).sum(), mean)[0]
+        g = torch.autograd.grad(loss(lambda z: plane.log_joint(one[None], z), mean, q.stddev, eps).sum(), mean)[0]
         found[loss] = g.mean(0), g.var(0)
     (mean_a, var_a), (mean_b, var_b) = found[as_it_comes], found[dreg_loss]
     print(f"K = {K:2}: variance {var_a.sum():.3g} as it comes, {var_b.sum():.3g} doubly reparameterised")

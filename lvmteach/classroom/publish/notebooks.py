@@ -100,10 +100,12 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run all cells in a fresh kernel whose working directory is `folder`, and tidy the outputs.
 
     Raises:
-        CellExecutionError, CellTimeoutError: a cell failed; `notebook` holds what had run until then.
+        CellExecutionError, CellTimeoutError, DeadKernelError: a cell failed; `notebook` holds what had run until then.
     """
+    started = []
     client = NotebookClient(
         notebook,
+        on_cell_start=lambda cell, cell_index: started.append(cell),
         timeout=CELL_SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
@@ -111,7 +113,11 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
     )
-    client.execute()
+    try:
+        client.execute()
+    except DeadKernelError:
+        started[-1].execution_count = None  # its count may come before its kernel dies; it is not through
+        raise
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = list(_tidy(cell.outputs))
