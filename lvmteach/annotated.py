@@ -128,8 +128,19 @@ Rule = Callable[[Any, Sizes], None]
 
 
 def _rules(function: Callable) -> dict[str, Rule]:
-    hints = typing.get_type_hints(function).items()
-    return {name: rule for name, hint in hints if name != "return" and (rule := _rule(name, hint))}
+    rules, seen = {}, []
+    for name, hint in typing.get_type_hints(function).items():
+        rule = None if name == "return" else _rule(name, hint)
+        if rule:
+            # The second of a kind, as in `stack(rbm: RBM, top: RBM)`, has letters of its own: theirs need not agree.
+            members = [member for member in (hint, *typing.get_args(hint)) if _is_named_tuple(member)]
+            rules[name] = _alone(rule) if any(member in seen for member in members) else rule
+            seen += members
+    return rules
+
+
+def _alone(rule: Rule) -> Rule:
+    return lambda value, sizes: rule(value, {})
 
 
 def _rule(name: str, hint: Any) -> Rule | None:
