@@ -26,6 +26,7 @@ from lvmteach.covariance import Prior
 from lvmteach.helmholtz import Machine, machine
 from lvmteach.hmm import HMM, sequences
 from lvmteach.hmm import random_start as random_hmm
+from lvmteach.hmm.sequences import Sequences
 from lvmteach.linear_gaussian import LinearGaussian, Moments, moments
 from lvmteach.linear_gaussian.chain import LinearChain
 from lvmteach.mixtures import Mixture
@@ -71,6 +72,7 @@ MADE = {  # where parts must go together in a way that no annotation tells
     Machine: lambda: machine((3, 2, 2), dtype=torch.float64),
     DBN: lambda: stack(RBM(spread(3, 2), spread(3), spread(2))),
     HMM: lambda: random_hmm(spread(4, 5, 3), 2),
+    Sequences: lambda: sequences(spread(8, 5, 3)),
     VAE: vae,
     torch.nn.Module: vae,
     Distribution: lambda: Normal(torch.zeros(3).double(), 1.0),
@@ -136,7 +138,7 @@ INNER = {
     "arguments.cholesky",
     "linear_gaussian.model.posterior_of", "linear_gaussian.model.log_likelihood_of", "linear_gaussian.missing.m_step",
     "linear_gaussian.sufficient.closed_form_of", "linear_gaussian.chain.m_step", "linear_gaussian.model.project",
-    "linear_gaussian.sufficient.fittable", "hmm.fitting.m_step", "hmm.model.at_end",
+    "linear_gaussian.sufficient.fittable", "hmm.fitting.m_step",
 }  # fmt: skip
 ELSEWHERE = ("checkpoints", "data.files", "data.larochelle", "data.language", "em.em")  # files and callbacks: own tests
 
