@@ -63,7 +63,7 @@ notebook-tests: $(READY)
 
 test: check notebook-tests $(VENV)/.slides
 	$(UNITS) --dist load -m "exercises or slow"
-	$(BIN)/python -m pytest -q -m "browser or notebooks"
+	$(UNITS) -m "browser or notebooks"
 
 # What reads images, where MNIST cannot be had.
 test-digits: $(READY)

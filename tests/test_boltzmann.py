@@ -120,6 +120,7 @@ def test_contrastive_divergence_tends_to_the_gradient():
     np.testing.assert_allclose(np.concatenate([g.numpy().ravel() for g in draws]), expected(1), atol=0.02)
 
 
+@pytest.mark.slow
 def test_training_approaches_the_entropy():
     """Two images, each half the time: no model's mean log p(v) is above -log 2."""
     v = torch.tensor([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]]).repeat(100, 1)
@@ -128,6 +129,7 @@ def test_training_approaches_the_entropy():
     assert -0.85 < fit.log_lik[-1] <= -np.log(2)
 
 
+@pytest.mark.slow
 def test_persistent_chains_teach_as_well():
     with seeded(4):
         W = MACHINE.W.float() * 3

@@ -129,6 +129,7 @@ def test_iwae_climbs_to_the_exact_log_p():
         assert drop.mean() > 5 * drop.std() / math.sqrt(len(drop))
 
 
+@pytest.mark.slow
 def test_the_last_of_the_gap_is_half_the_relative_variance_over_K():
     """E[w^2] / p(x)^2 = int posterior^2 / q, a Gaussian integral: 1.75 here, so the gap is near 0.75 / 2K."""
     shift, widen, K = 0.3, 1.3, 256

@@ -47,6 +47,7 @@ def every_sentence(grammar):
                 yield " ".join(words), p * p4 * (pv if adverb else 1 - pv)
 
 
+@pytest.mark.slow
 def test_probabilities_sum_to_one_and_the_entropy_is_theirs():
     p = dict(every_sentence(SMALL))
     assert len(p) == len(list(every_sentence(SMALL)))  # no sentence is made in two ways
@@ -68,6 +69,7 @@ def test_sentences_are_drawn_with_their_probabilities():
     assert_share(drawn.count(most), len(drawn), p[most], resolution=0.01)
 
 
+@pytest.mark.slow
 def test_the_parsers_mean_is_the_entropy():
     """Choices added up on one side, sentences read word by word on the other."""
     with seeded(1):
@@ -78,6 +80,7 @@ def test_the_parsers_mean_is_the_entropy():
     assert [r.tense for r in readings] == corpus.tense.tolist()
 
 
+@pytest.mark.slow
 def test_a_missing_term_of_the_entropy_would_be_seen():
     with seeded(1):
         drawn = language_vocabulary().decode(sentences(20_000).x)

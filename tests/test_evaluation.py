@@ -33,6 +33,7 @@ def test_at_the_exact_posterior_log_likelihood_is_exact():
     np.testing.assert_allclose(std_err, log_p.std(ddof=1) / math.sqrt(7), atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_the_weights_average_to_p_of_x():
     """Unbiased on the scale of p(x), where the logarithm is not; every chunking alike."""
     x = linear.data(1)
@@ -81,6 +82,7 @@ def quadrature(model, x, edge=8.0, points=401):
     return special.logsumexp(log_lik + log_prior[:, None], 0) + 2 * math.log(side[1] - side[0])
 
 
+@pytest.mark.slow
 def test_two_latent_dimensions_against_quadrature():
     model, x = two_dimensional()
     exact = quadrature(model, x)
@@ -126,6 +128,7 @@ def peak(f):
     return live.peak
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_in_K_and_in_N():
     model, x = two_dimensional()
     small, large = (peak(lambda K=K: log_marginal(model, x, K, chunk=500)) for K in (500, 20_000))

@@ -211,6 +211,7 @@ def test_the_bias_of_soft_coins_falls_with_the_temperature():
 # As a whole, and bad input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [

@@ -144,6 +144,7 @@ def test_the_e_steps_sums_are_the_gradient_of_log_p():
     )
 
 
+@pytest.mark.slow
 def test_an_m_step_is_a_maximum_of_what_it_climbs():
     """After many steps the gradient of log p is zero in every parameter that is free."""
     x = data(N=20, T=12)

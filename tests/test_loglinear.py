@@ -102,6 +102,7 @@ def test_a_wrong_gradient_would_be_seen(problem, bug):
     assert not torch.allclose(wrong, right, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_em_never_falls_and_ends_where_the_gradient_is_flat(problem):
     features, counts, _ = problem
     with seeded(2):

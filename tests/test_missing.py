@@ -197,6 +197,7 @@ def test_pseudo_gibbs_settles_where_the_equation_says(cov):
     assert filled.accepted == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cov", [MEAN_FIELD, 2 * WHOLE], ids=["mean field", "too wide"])
 def test_metropolis_repairs_it(cov):
     filled = run_chains(cov, steps=120, warm_up=40, metropolis=True)

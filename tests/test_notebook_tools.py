@@ -61,6 +61,7 @@ def test_sync_keeps_outputs_down_to_the_first_change(course):
     assert outputs(notebooks.sync(course)) == ["", "", ""]
 
 
+@pytest.mark.slow
 def test_run_names_the_notebook_and_the_cell_that_failed(course, capsys):
     course.write_text(SOURCE.replace("2 + 2", "broken = 1 / 0"))
     notebooks.sync(course)
@@ -71,6 +72,7 @@ def test_run_names_the_notebook_and_the_cell_that_failed(course, capsys):
     assert "ZeroDivisionError" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dies", "said"),
     [

@@ -86,6 +86,7 @@ ENTRANCES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimised", [False, True], ids=["plain", "without docstrings"])
 @pytest.mark.parametrize("entrance", ENTRANCES)
 def test_a_plain_installation_has_what_its_commands_need(entrance, optimised):

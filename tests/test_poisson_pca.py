@@ -57,6 +57,7 @@ def test_moments():
     assert abs(p @ x[:, 0].numpy() ** 2 - mean**2 - (mean + mean**2 * (math.exp(0.64) - 1))) < 1e-3
 
 
+@pytest.mark.slow
 def test_two_latent_dimensions():
     def f(a, c):
         return stats.poisson.pmf(X, np.exp(W @ [a, c] + B)).prod() * stats.norm.pdf([a, c]).prod()

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from lvmteach.classroom.publish import copies, site
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.browser  # the whole file: building the site takes longer than all that is asked of it
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,6 @@ def opened(chrome, built):
     assert wrong == []
 
 
-@pytest.mark.browser
 def test_a_word_is_found_and_leads_to_its_section(opened):
     page = opened("index.html")
     page.fill("#q", "importance sampling")
@@ -145,7 +145,6 @@ def test_a_word_is_found_and_leads_to_its_section(opened):
     assert "importance sampling" in page.inner_text("main").lower()
 
 
-@pytest.mark.browser
 def test_dark_is_chosen_and_stays(opened):
     page = opened("index.html")
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -157,7 +156,6 @@ def test_dark_is_chosen_and_stays(opened):
     assert page.evaluate(paper) == dark
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("name", ["index", "01_monte_carlo", "08_vae", "exercises_01_monte_carlo"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_screen_reader_finds_no_fault(opened, name, scheme):
@@ -166,7 +164,6 @@ def test_a_screen_reader_finds_no_fault(opened, name, scheme):
     assert found.response["violations"] == [], found.generate_report()
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("name", [path.stem for path in copies.course(ROOT) if path.suffix == ".ipynb"][:12])
 def test_a_phone_shows_the_page_in_its_width(opened, name):
     page = opened(f"{name}.html", width=390)

@@ -555,6 +555,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_a_translated_run_is_the_plain_one_and_dreg_is_refused():
     """In a process of its own: the shape checks of these tests cannot be traced. A graph in parts loses a hook."""
     subprocess.run([sys.executable, "-c", TRANSLATED], check=True)

@@ -157,6 +157,7 @@ def check_unbiased(weights):
     assert_mean(w, exact_p(model, EVERY_X), resolution=0.02)
 
 
+@pytest.mark.slow
 def test_the_mean_weight_is_p_of_x():
     check_unbiased(lambda model, x, K: model.log_weights(x, K))
     check_unbiased(weights_without(None))

@@ -187,6 +187,7 @@ def grid_log_p(vae, x, n=60, reach=5.0):
     return torch.logsumexp(vae.log_joint(x, z[:, None]), 0) + area
 
 
+@pytest.mark.slow
 def test_log_marginal_is_quadrature():
     vae = model()
     with torch.no_grad():
@@ -198,6 +199,7 @@ def test_log_marginal_is_quadrature():
     assert active_units(vae, X).shape == (L,)
 
 
+@pytest.mark.slow
 def test_the_elbo_is_below_log_p_and_terms_agree_with_log_weights():
     vae = model()
     many = X[:1].expand(20_000, -1)
@@ -216,6 +218,7 @@ def test_without_z_it_is_a_language_model():
     assert lm(nothing(X)).sample().shape == (4, 5)
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_loop_takes_it():
     with seeded(0):
         x = X[torch.randint(len(X), (200,))]

@@ -147,6 +147,7 @@ def test_gaussian_kl_is_torchs(D):
     assert abs(gaussian_kl(m_q, cov_q, m_p, cov_p) - oracle) < 1e-10 * (1 + oracle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("D", [2, 5])
 def test_coordinate_ascent_meets_the_closed_form(D):
     mu, cov = covariance(D)
