@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 import lvmteach
-from lvmteach.annotated import _rules
 from lvmteach.boltzmann import DBN, RBM, random_rbm, stack
 from lvmteach.covariance import Prior
 from lvmteach.helmholtz import Machine, machine
@@ -31,6 +30,7 @@ from lvmteach.linear_gaussian import LinearGaussian, Moments, moments
 from lvmteach.linear_gaussian.chain import LinearChain
 from lvmteach.mixtures import Mixture
 from lvmteach.runtime import seeded
+from lvmteach.signatures import rules_of
 from lvmteach.surgery import lattice
 from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, MixturePrior, StandardNormal
 from lvmteach.variational import Gaussian, grid
@@ -152,7 +152,7 @@ def public():
         for name, f in vars(room).items():
             ours = isinstance(f, FunctionType) and f.__module__ == module.name and not name.startswith("_")
             full = f"{module.name.removeprefix('lvmteach.')}.{name}"
-            if ours and full not in INNER and not full.startswith(ELSEWHERE) and _rules(inspect.unwrap(f)):
+            if ours and full not in INNER and not full.startswith(ELSEWHERE) and rules_of(inspect.unwrap(f)):
                 yield full, f
 
 
