@@ -127,6 +127,8 @@ def test_run_of_an_unknown_notebook_says_so(course):
         ("$$\\begin{aligned} a &= b \\end{aligned}$$", "<mtable"),
         ("`cost = $5` and `$6`", "`cost = $5` and `$6`"),
         ("$\\mathcal L_K$-th", "&#x02112;"),
+        ("a line ends in $\\log\np(x)$ and $b$", "and <math"),
+        ("5$ here\n\nand 6$ there", "5$ here\n\nand 6$ there"),
     ],
 )
 def test_maths_becomes_mathml(markdown, holds):

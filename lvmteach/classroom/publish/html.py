@@ -8,9 +8,12 @@ import latex2mathml.converter
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
-# Code spans and fences first, so that a dollar inside them stays a dollar.
+# Code spans and fences first, so that a dollar inside them stays a dollar. Inline maths may go on in the next line of
+# its paragraph, as in JupyterLab.
 _CODE_OR_MATHS = re.compile(
-    r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<display>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$(?![\w$])", re.DOTALL
+    r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<display>.+?)\$\$"
+    r"|(?<![\\$\w])\$(?P<inline>(?:[^$\n]|\n(?!\s*\n))+?)\$(?![\w$])",
+    re.DOTALL,
 )
 # What the converter reads only in its long form: \mathbb E as \mathbb{E}, aligned as align*.
 _BARE_LETTER = re.compile(r"(\\(?:mathcal|mathbb|mathbf|boldsymbol))\s*([A-Za-z0-9]|\\[A-Za-z]+)")
