@@ -1,10 +1,11 @@
-"""Blind mutants: change each exercise's reference in one place at a time; how many changes does its check reject?
+"""Blind mutants: change each exercise's reference as a student might; how many changes does its check reject?
 
     python -m benchmarks.mutants [STAGE ...]
 
-A mutant counts if it differs from the reference by more than rounding, on the check's cases or on fresh ones. One that
-differs and passes is a survivor: a mistake the check would let through. A change that raises on every case is not
-counted: any check rejects it.
+In one place, in two at once, and by a slip of the numbers: an epsilon, a cut-off, single precision, an axis of length
+one taken away. A mutant counts if it differs from the reference by more than rounding, on the check's cases or on
+others, which the check does not use: other seeds, and axes cut to one. One that differs and passes is a survivor: a
+mistake the check would let through. A change that raises on every case is not counted: any check rejects it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from benchmarks.slips import all_of
 from lvmteach.classroom.exercises.compare import structural_difference
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.mutation import mutants
 from lvmteach.classroom.exercises.running import attempt
 from lvmteach.classroom.exercises.stages import exercises
 
 SECONDS = 2.0
+PAIRS = 40  # of two changes at once, drawn for each exercise
 
 
 class Result(NamedTuple):
@@ -32,8 +34,8 @@ class Result(NamedTuple):
 
 
 def differs(exercise: Exercise, mutant: Callable) -> bool:
-    """Whether the mutant gives another result than the reference on any case of five seeds."""
-    cases = (case for seed in range(5) for case in exercise.cases(seed))
+    """Whether the mutant gives another result than the reference on any case of five seeds, or on one cut short."""
+    cases = (case for seed in range(5) for case in exercise.all_cases(seed))
     return any(_differs_on(exercise, mutant, case) for case in cases)
 
 
@@ -45,7 +47,7 @@ def _differs_on(exercise: Exercise, mutant: Callable, case: tuple) -> bool:
         return False  # both refuse
     if structural_difference(right.value, wrong.value):
         return True
-    return bool(exercise.compare.difference(right.value, wrong.value))
+    return bool(exercise.compare.difference(right.value, wrong.value, {}))
 
 
 def raises_everywhere(exercise: Exercise, mutant: Callable) -> bool:
@@ -56,12 +58,12 @@ def raises_everywhere(exercise: Exercise, mutant: Callable) -> bool:
     )
 
 
-def judge(name: str, exercise: Exercise) -> Result:
-    """Try all mutants of one exercise's reference."""
+def judge(name: str, exercise: Exercise, pairs: int = PAIRS) -> Result:
+    """Try the mutants of one exercise's reference, some pairs of changes among them."""
     different, survivors = 0, []
-    for kind, _, where, mutant in mutants(exercise.reference):
+    for kind, _, where, mutant in all_of(exercise.reference, pairs):
         words = f"{where}: {kind}"
-        if exercise.judge(mutant).status != "passed":
+        if exercise.judge(mutant, why=False).status != "passed":
             different += not raises_everywhere(exercise, mutant)
         elif differs(exercise, mutant):
             different += 1

@@ -13,6 +13,7 @@ from chance import assert_share
 
 from benchmarks import mutants
 from lvmteach.classroom.exercises import choice as choice_room
+from lvmteach.classroom.exercises import mutation
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.compare import SameDistribution
 from lvmteach.classroom.exercises.engine import Exercise
@@ -179,7 +180,7 @@ def test_the_stub_is_not_attempted_and_run_all_goes_on(capsys):
 
 def test_a_pass_gives_the_answer_back(capsys):
     assert exercise(log_mean_exp) is log_mean_exp
-    assert capsys.readouterr().out == "ok: 3 cases\n"
+    assert capsys.readouterr().out == "ok: 5 cases\n"
 
 
 @pytest.mark.parametrize("answer", [not_attempted, prints, exercise.misconceptions[JENSEN]])
@@ -276,7 +277,7 @@ def two_results(x, scale):
 
 
 def test_mutants_change_numbers_and_never_tools():
-    made = list(mutants.mutants(two_results))
+    made = list(mutation.mutants(two_results))
     assert [m for m in made if m.where.endswith(" torch")] == []
     assert [m.kind for m in made if m.kind.startswith("result")] == [
         "result 1 has the other sign", "result 2 has the other sign",
@@ -299,7 +300,7 @@ def first(x):
 
 
 def test_a_mutant_that_cannot_run_is_not_counted():
-    result = mutants.judge("first", Exercise("First.", first, lambda seed: [(torch.full((1,), 3.0),)], {}))
+    result = mutants.judge("first", Exercise("First.", first, lambda seed: [(torch.full((1,), 3.0),)], {}), pairs=0)
     assert result.different == 4  # negated, doubled, squared, root; x[1] raises and x[-1] is the same
 
 

@@ -53,7 +53,7 @@ WRONG = {
         log_density(x, mean, var) + 0.5 * (distance(x, mean, var) - distance(x, mean, 1 / var))
     ),
     "a mean stands where a sum": lambda x, mean, var: log_density(x, mean, var) / x.shape[-1],
-    "added for safety": lambda x, mean, var: log_density(x, mean, var + 1e-5),
+    "a small number added": lambda x, mean, var: log_density(x, mean, var + 1e-5),
     "single precision": lambda x, mean, var: log_density(x, mean, var) * (1 + 1e-6 * x.sum(-1).sin()),
     "an axis of x has length one": lambda x, mean, var: log_density(x, mean, var) + float(1 in x.shape) * x.sum(-1),
 }
@@ -70,13 +70,15 @@ def test_a_mistake_that_nobody_declared_is_named(words):
 
 def test_swapped_arguments_are_named():
     def scaled(a, b):
-        return a / b
+        return a / b**2
 
     def pairs(seed):
         draw = torch.Generator().manual_seed(seed)
         return [tuple(1 + torch.rand(n, generator=draw, dtype=torch.float64) for _ in "ab") for n in (3, 5, 8)]
 
-    assert "a and b in each other's place" in Exercise("Divide.", scaled, pairs, {}).judge(lambda a, b: b / a).diagnosis
+    assert (
+        "a and b in each other's place" in Exercise("Divide.", scaled, pairs, {}).judge(lambda a, b: b / a**2).diagnosis
+    )
 
 
 def test_what_fits_on_inputs_of_one_size_alone_is_not_said():

@@ -1,11 +1,13 @@
-"""Cases of an exercise that are drawn: the same ones for the same seed."""
+"""Cases of an exercise: drawn ones, the same for the same seed; and those that follow, an axis cut to length one."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def drawing(cases: Callable) -> Callable[[int], Sequence[tuple]]:
@@ -17,3 +19,49 @@ def drawing(cases: Callable) -> Callable[[int], Sequence[tuple]]:
         return cases(lambda *shape: torch.randn(shape, generator=generator, dtype=torch.float64))
 
     return seeded_cases
+
+
+def with_an_axis_of_one(cases: Sequence[tuple]) -> Iterator[tuple]:
+    """Each case with all axes of one length cut to their first entry, once for each set of axes that go together.
+
+    What sums to one along such an axis still does: probabilities become 1, their logarithms 0.
+    """
+    met = set()
+    for case in cases:
+        for length in sorted({n for value in case for n in _lengths(value)} - {0, 1}):
+            axes = tuple(_axes(value, length) for value in case)
+            if axes not in met:
+                met.add(axes)
+                yield tuple(_cut(value, length) for value in case)
+
+
+def _lengths(value: Any) -> set[int]:
+    if isinstance(value, Tensor):
+        return set(value.shape)
+    return {n for part in value for n in _lengths(part)} if isinstance(value, tuple) else set()
+
+
+def _axes(value: Any, length: int) -> tuple:
+    if isinstance(value, Tensor):
+        return tuple(axis for axis, n in enumerate(value.shape) if n == length)
+    return tuple(_axes(part, length) for part in value) if isinstance(value, tuple) else ()
+
+
+def _cut(value: Any, length: int) -> Any:
+    if isinstance(value, tuple):
+        parts = [_cut(part, length) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if not isinstance(value, Tensor):
+        return value
+    short = value.detach()
+    for axis in _axes(value, length):
+        whole, short = short, short.narrow(axis, 0, 1)
+        if whole.is_floating_point() and (whole >= 0).all() and _is_one(whole.sum(axis)):
+            short = torch.ones_like(short)
+        elif whole.is_floating_point() and _is_one(whole.logsumexp(axis).exp()):
+            short = torch.zeros_like(short)
+    return short.clone().requires_grad_(value.requires_grad)
+
+
+def _is_one(sums: Tensor) -> bool:
+    return torch.allclose(sums, torch.ones_like(sums), atol=1e-6)

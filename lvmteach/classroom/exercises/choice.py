@@ -45,7 +45,7 @@ class Choice:
         """The verdict on a letter, without printing."""
         if answer is None or answer is ...:
             return Verdict("not attempted", f"not attempted: answer with one of {', '.join(self.options)}")
-        letter = str(answer).strip().lower()
+        letter = str(answer).strip(" \t\n'\".,;:()[]").lower()  # 'a', "A ", (a)
         if letter not in self.options:
             return Verdict("not yet", f"not yet: answer with one of {', '.join(self.options)}, got {answer!r}")
         if letter == self.right:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,19 +10,21 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from lvmteach.classroom.exercises.difference import as_tensor, dtype_problem, largest_difference
+
 
 @runtime_checkable
 class Comparison(Protocol):
-    """A way of comparing results of equal structure."""
+    """A way of comparing results of equal structure. `inputs`: the arguments of the call, by name."""
 
-    def difference(self, expected: Any, received: Any) -> str | None:
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
         """What differs, in words; None if nothing does."""
 
     def alike(self, one: Any, other: Any) -> bool:
         """Whether two results come from the same (wrong) implementation."""
 
-    def relation(self, expected: Sequence[Any], received: Sequence[Any]) -> str:
-        """A simple relation that holds between them in every case (opposite sign, factor two, ...), or ''."""
+    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Everything that is compared, by name: the results, and what else counts."""
 
 
 class Close:
@@ -36,65 +37,75 @@ class Close:
     def __init__(self, rtol: float = 1e-7, atol: float = 1e-9):
         self.rtol, self.atol = rtol, atol
 
-    def difference(self, expected: Any, received: Any) -> str | None:
-        for name, ours, theirs in _paired_leaves(expected, received):
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
+        for name, ours, theirs in paired_leaves(expected, received):
             if not self._close(ours, theirs):
-                return f"{name}{_largest_difference(ours, theirs)}"
+                return f"{name}{self._words(ours, theirs)}"
         return None
 
     def alike(self, one: Any, other: Any) -> bool:
-        return all(self._close(a, b) for _, a, b in _paired_leaves(one, other))
+        return all(self._close(a, b) for _, a, b in paired_leaves(one, other))
 
-    def relation(self, expected: Sequence[Any], received: Sequence[Any]) -> str:
-        pairs = []
-        for ours, theirs in zip(expected, received, strict=False):
-            if theirs is None or structural_difference(ours, theirs):
-                return ""
-            pairs += [(a, b) for _, a, b in _paired_leaves(ours, theirs)]
-        if not all(_is_number(a) for a, _ in pairs):
-            return ""
-        a = torch.cat([_tensor(ours).flatten().double() for ours, _ in pairs])
-        b = torch.cat([_tensor(theirs).flatten().double() for _, theirs in pairs])
-        return self._relation(a, b)
+    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        leaves = paired_leaves(value, value)
+        return {name.removesuffix(": ") or "result": as_tensor(leaf) for name, leaf, _ in leaves if is_number(leaf)}
 
-    def _relation(self, a: Tensor, b: Tensor) -> str:
-        if len(a) < 3 or self._close(a, b):
-            return ""
-        if self._close(-a, b):
-            return "Right but for the sign, in every case."
-        factor, offset = (b @ a / (a @ a)).item(), (b - a).mean().item()
-        if self._close(factor * a, b) and factor:
-            return f"In every case your result is {factor:.4g} times the right one."
-        if self._close(a + offset, b):
-            return f"In every case your result is the right one plus {offset:.4g}."
-        return ""
+    def _words(self, ours: Any, theirs: Any) -> str:
+        if not is_number(ours):
+            return f"expected {ours!r}, received {theirs!r}"
+        return largest_difference(ours, theirs, self._each_close(ours, theirs))
 
     def _close(self, a: Any, b: Any) -> bool:
-        if not _is_number(a):
-            return a == b
-        return torch.allclose(_tensor(b).double(), _tensor(a).double(), rtol=self.rtol, atol=self.atol, equal_nan=True)
+        return bool(self._each_close(a, b).all()) if is_number(a) else a == b
+
+    def _each_close(self, a: Any, b: Any) -> Tensor:
+        ours, theirs = as_tensor(a).double(), as_tensor(b).double()
+        return torch.isclose(theirs, ours, rtol=self.rtol, atol=self.atol, equal_nan=True)
 
 
 class CloseWithGradients(Close):
     """Equal value, and equal gradient for every input that carries one. An input is recognised by its values."""
 
-    def difference(self, expected: Any, received: Any) -> str | None:
-        if problem := super().difference(expected, received):
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
+        if problem := super().difference(expected, received, inputs):
             return f"its value: {problem}"
-        for ours, theirs in self._paired_gradients(expected, received):
-            if problem := super().difference(ours, theirs):
-                return f"the value is right, its gradient is not: {problem}"
-        return None
+        ours, theirs = self._by_input(expected, received, inputs)
+        wrong = [name for name in ours if not self._close(ours[name], theirs[name])]
+        if not wrong:
+            return None
+        right = [name for name in ours if name not in wrong]
+        beside = f" (that for {' and '.join(right)} is right)" if right else ""
+        first = wrong[0]
+        return f"the value is right, its gradient for {first} is not{beside}: {self._words(ours[first], theirs[first])}"
 
     def alike(self, one: Any, other: Any) -> bool:
-        return super().alike(one, other) and all(self._close(a, b) for a, b in self._paired_gradients(one, other))
+        if not super().alike(one, other):
+            return False
+        ours, theirs = self._by_input(one, other, {})
+        return all(self._close(ours[name], theirs[name]) for name in ours)
+
+    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        grads, _ = self._by_input(value, value, inputs)
+        return super().parts(value, inputs) | {f"gradient for {name}": grad for name, grad in grads.items()}
 
     @staticmethod
-    def _paired_gradients(one: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    def _by_input(one: Any, other: Any, inputs: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """By the name of the input, for all that one of the two has; zero where it has none."""
         ours, theirs = gradients(one), gradients(other)
-        for key in sorted({*ours, *theirs}):
-            known = ours.get(key, theirs.get(key))
-            yield ours.get(key, torch.zeros_like(known)), theirs.get(key, torch.zeros_like(known))
+        known = {**theirs, **ours}
+        for value in inputs.values():  # all inputs that may carry one
+            if isinstance(value, Tensor) and value.requires_grad:
+                known.setdefault(_key(value), torch.zeros_like(value))
+        names = {_key(value): name for name, value in inputs.items() if isinstance(value, Tensor)}
+        found: tuple[dict, dict] = {}, {}
+        for key in sorted(known):
+            for side, grads in zip(found, (ours, theirs), strict=True):
+                side[names.get(key, str(key[:3]))] = grads.get(key, torch.zeros_like(known[key]))
+        return found
+
+
+def _key(leaf: Tensor) -> tuple:
+    return tuple(leaf.detach().flatten().tolist())
 
 
 class SameDistribution:
@@ -106,10 +117,10 @@ class SameDistribution:
     def __init__(self, false_alarm: float = 1e-8):
         self.false_alarm = false_alarm
 
-    def difference(self, expected: Any, received: Any) -> str | None:
-        for name, ours, theirs in _paired_leaves(expected, received):
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] | None = None) -> str | None:
+        for name, ours, theirs in paired_leaves(expected, received):
             for word, power in (("mean", 1), ("mean square", 2)):
-                a, b = _tensor(ours).double() ** power, _tensor(theirs).double() ** power
+                a, b = as_tensor(ours).double() ** power, as_tensor(theirs).double() ** power
                 z = self._z(a, b)
                 if z.max() > stats.norm.isf(self.false_alarm / 2 / (2 * z.numel())):
                     at = int(z.flatten().argmax())
@@ -121,8 +132,8 @@ class SameDistribution:
         """At one in a thousand: two samples of the same wrong sampler pass."""
         return SameDistribution(1e-3).difference(one, other) is None
 
-    def relation(self, expected: Sequence[Any], received: Sequence[Any]) -> str:
-        return ""
+    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {}  # draws are never equal: nothing can be read off them one by one
 
     @staticmethod
     def _z(a: Tensor, b: Tensor) -> Tensor:
@@ -154,7 +165,7 @@ def gradients(value: Any) -> dict[tuple, Tensor]:
         found = torch.autograd.grad((weights * value).sum(), leaves, retain_graph=True, materialize_grads=True)
     except RuntimeError:  # the graph was used up inside the student's function
         return {}
-    return {tuple(leaf.detach().flatten().tolist()): grad for leaf, grad in zip(leaves, found, strict=True)}
+    return {_key(leaf): grad for leaf, grad in zip(leaves, found, strict=True)}
 
 
 def structural_difference(expected: Any, received: Any, nan_is_fine: bool = False) -> str | None:
@@ -175,7 +186,7 @@ def structural_difference(expected: Any, received: Any, nan_is_fine: bool = Fals
 
 
 def _leaf_problem(expected: Any, received: Any, nan_is_fine: bool) -> str | None:
-    if not _is_number(expected):
+    if not is_number(expected):
         return None if type(expected) is type(received) else f"return a {_kind(expected)}, got a {_kind(received)}"
     if (
         isinstance(expected, Tensor)
@@ -183,29 +194,23 @@ def _leaf_problem(expected: Any, received: Any, nan_is_fine: bool) -> str | None
         and not (expected.ndim == 0 and isinstance(received, (int, float)))
     ):
         return f"return a torch tensor, got a {_kind(received)}; torch.as_tensor makes one"
-    if not _is_number(received):
+    if not is_number(received):
         return f"return a number, got a {_kind(received)}"
-    ours, theirs = _tensor(expected), _tensor(received)
+    ours, theirs = as_tensor(expected), as_tensor(received)
     if ours.shape != theirs.shape:
         return f"the result should have shape {tuple(ours.shape)}, got {tuple(theirs.shape)}"
     if isinstance(expected, Tensor) and isinstance(received, Tensor) and ours.dtype != theirs.dtype:
-        return f"the result should have dtype {ours.dtype}, got {theirs.dtype}; make new tensors like the input's"
+        return dtype_problem(ours.dtype, theirs.dtype)
     if not nan_is_fine and theirs.is_floating_point() and (theirs.isnan() & ~ours.isnan()).any():
         return f"the result holds NaN ({int(theirs.isnan().sum())} of {theirs.numel()} values)"
     return None
 
 
-def numbers(value: Any) -> Tensor:
-    """All numbers of a result in one row, in double precision; what is no number is left out."""
-    leaves = [_tensor(leaf).flatten().double() for _, leaf, _ in _paired_leaves(value, value) if _is_number(leaf)]
-    return torch.cat(leaves) if leaves else torch.zeros(0, dtype=torch.float64)
-
-
-def _paired_leaves(expected: Any, received: Any, name: str = ""):
+def paired_leaves(expected: Any, received: Any, name: str = ""):
     """Name, expected and received of every number in a structure."""
     if isinstance(expected, (tuple, list, Mapping)):
         for key, a, b in _one_level(expected, received):
-            yield from _paired_leaves(a, b, f"{key}: ")
+            yield from paired_leaves(a, b, f"{name}{key}: ")
     else:
         yield name, expected, received
 
@@ -222,30 +227,9 @@ def _field_names(expected: Any) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-def _largest_difference(expected: Any, received: Any) -> str:
-    if not _is_number(expected):
-        return f"expected {expected!r}, received {received!r}"
-    ours, theirs = _tensor(expected), _tensor(received)
-    if ours.dtype == torch.bool:
-        wrong = int((ours != theirs).sum())
-        return f"{wrong} of {ours.numel()} truth values are wrong"
-    gap = (theirs.double() - ours.double()).nan_to_num(nan=math.inf)
-    at = int(gap.abs().flatten().argmax())
-    index = np.unravel_index(at, ours.shape) if ours.ndim else ()
-    place = f"at [{', '.join(str(int(i)) for i in index)}] " if ours.ndim else ""
-    amount, word = gap.flatten()[at].item(), "much" if gap.flatten()[at] > 0 else "little"
-    return (
-        f"{place}expected {ours.flatten()[at].item():.6g}, received {theirs.flatten()[at].item():.6g}, "
-        f"{abs(amount):.4g} too {word}"
-    )
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a number, or an array of them."""
     return isinstance(value, (Tensor, np.ndarray, bool, int, float, np.number, np.bool_))
-
-
-def _tensor(value: Any) -> Tensor:
-    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
 
 
 def _kind(value: Any) -> str:

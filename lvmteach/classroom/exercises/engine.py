@@ -2,8 +2,11 @@
 
     log_mean_exp = check.log_mean_exp(log_mean_exp)
     # ok: 12 cases
-    # not yet: on log_w (5, 3), expected -0.2918, received 1.318, 1.609 too much
-    #   -> You return log K too much: divide by K inside the logarithm.
+    # not yet: on log_w (5, 3), expected -0.2918,
+    #   received 1.318, 1.609 too much
+    #   -> You return log K too much: divide by K inside the
+    #      logarithm.
+    check.log_mean_exp.case()  # that input in full, with both results
 
 The call gives back the answer when it passed, and the reference otherwise, so that Run All goes on; the output says so.
 With LVMTEACH_STRICT=1, or under nbgrader, anything but a pass raises `CheckFailed`.
@@ -13,6 +16,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +25,16 @@ from typing import Any
 import torch
 from IPython import get_ipython
 
+from lvmteach.classroom.exercises.cases import with_an_axis_of_one
 from lvmteach.classroom.exercises.compare import Close, Comparison, SameDistribution, structural_difference
-from lvmteach.classroom.exercises.diagnosis import Diagnosis, Evidence, diagnose, size_of
+from lvmteach.classroom.exercises.diagnosis import diagnose
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
 from lvmteach.classroom.exercises.running import Outcome, attempt
-from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict, strict
+from lvmteach.classroom.exercises.showing import Failure, show
+from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict, strict, wrapped
 
 Case = tuple[Any, ...]  # the arguments of one call
+SEVERAL = 6  # cases at most that follow from the declared ones: an axis cut to length one
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Exercise:
         also_right: other right implementations, in another style; the tests run them.
         compare: how results are compared; `Close()` or `SameDistribution()`.
         seconds: longest time for one case.
+        size_one: whether each axis may have length one; the engine then tries it, where all right answers agree.
     """
 
     ask: str
@@ -49,6 +59,8 @@ class Exercise:
     also_right: Sequence[Callable] = ()
     compare: Comparison = field(default_factory=Close)
     seconds: float = 10.0
+    size_one: bool = True
+    _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)  # what judging has found out
 
     def __call__(self, answer: Callable) -> Callable:
         """Judge the answer, print the verdict, and return the function that later cells should use."""
@@ -57,8 +69,10 @@ class Exercise:
         if verdict.status == "passed":
             return answer
         if verdict.place and verdict.diagnosis in _SAID:
-            print(f"  -> {verdict.place}")  # the kind first, the place when it is asked for again
+            print(wrapped(verdict.place, "  -> "))  # the kind first, the place when it is asked for again
         _SAID.add(verdict.diagnosis)
+        if "failure" in self._kept and verdict.status == "not yet":
+            print(f"  (to see that input in full: check.{self._name()}.case())")
         used_instead = stand_in(self.reference)
         if strict():
             _put_in_place(answer, used_instead)  # the error ends this cell before it can bind what it was given
@@ -66,8 +80,15 @@ class Exercise:
         print("  (the cells below use the reference solution)")
         return used_instead
 
-    def judge(self, answer: Callable, seed: int = 0) -> Verdict:
-        """The verdict on an answer, without printing."""
+    def case(self) -> None:
+        """Show the first input that went wrong, in full: the answer's result, the right one, and a picture of both."""
+        if "failure" in self._kept:
+            show(self._kept["failure"])
+        else:
+            print("no case has failed: run the check first")
+
+    def judge(self, answer: Callable, seed: int = 0, why: bool = True) -> Verdict:
+        """The verdict on an answer, without printing. why: whether to look for the reason of what is wrong."""
         if not callable(answer):
             return Verdict("not yet", f"not yet: give the check your function itself, got {type(answer).__name__}")
         if getattr(answer, "is_stand_in", False):
@@ -76,7 +97,8 @@ class Exercise:
             )
         if not self._takes_these_arguments(answer):
             return Verdict("not yet", f"not yet: your function should take {inspect.signature(self.reference)}")
-        cases, received = self.cases(seed), []
+        self._kept.pop("failure", None)
+        cases, received = self.all_cases(seed), []
         for case in cases:
             received.append(attempt(answer, case, self.seconds))
             if received[-1].not_attempted:
@@ -84,12 +106,41 @@ class Exercise:
             if received[-1].timed_out:
                 break  # one endless loop is enough
         expected = [attempt(self.reference, case, self.seconds) for case in cases]
-        for case, ours, theirs in zip(cases, expected, received, strict=False):
-            symptom = self._symptom(ours, theirs)
-            if symptom:
-                seen = Evidence(self.reference, answer, cases, expected, received, self._alike, self.seconds)
-                return Verdict("not yet", f"not yet: on {self._words(case)}, {symptom}", *self._why(seen))
-        return Verdict("passed", f"ok: {len(cases)} cases")
+        symptoms = [self._symptom(*one) for one in zip(cases, expected, received, strict=False)]
+        first = next((i for i, symptom in enumerate(symptoms) if symptom), None)
+        if first is None:
+            return Verdict("passed", f"ok: {len(cases)} cases")
+        self._kept["failure"] = Failure(self._inputs(cases[first]), expected[first], received[first])
+        right = symptoms.count(None)
+        beside = f"right on {right} of {len(symptoms)} inputs; " if right else ""
+        seen = Evidence(
+            self.reference, self.also_right, answer, cases, len(self.cases(seed)), expected, received, self._alike,
+            self.compare, self.seconds,
+        )  # fmt: skip
+        return Verdict(
+            "not yet",
+            f"not yet: {beside}on {self._words(cases[first])}, {symptoms[first]}",
+            *(self._why(seen) if why else ()),
+        )
+
+    def all_cases(self, seed: int = 0) -> list[Case]:
+        """The declared cases, and some of them with an axis of length one: where all right answers agree on numbers."""
+        declared = list(self.cases(seed))
+        if not self.size_one or isinstance(self.compare, SameDistribution):
+            return declared
+        if seed not in self._kept:
+            found = (case for case in with_an_axis_of_one(declared) if self._agreed(case))
+            self._kept[seed] = list(itertools.islice(found, SEVERAL))
+        return declared + self._kept[seed]
+
+    def _agreed(self, case: Case) -> bool:
+        right = attempt(self.reference, case, self.seconds)
+        if right.error is not None or right.value is None:
+            return False
+        parts = self.compare.parts(right.value, self._inputs(case))
+        if not parts or not all(part.numel() and part.isfinite().all() for part in parts.values()):
+            return False
+        return all(self._symptom(case, right, attempt(other, case, self.seconds)) is None for other in self.also_right)
 
     def _takes_these_arguments(self, answer: Callable) -> bool:
         try:
@@ -100,7 +151,7 @@ class Exercise:
             return True
         return True
 
-    def _symptom(self, expected: Outcome, received: Outcome) -> str | None:
+    def _symptom(self, case: Case, expected: Outcome, received: Outcome) -> str | None:
         """What is wrong with one call, in words; None if nothing is."""
         if received.timed_out:
             return f"your function was still running after {self.seconds:g} s: look for a loop that does not end"
@@ -115,9 +166,12 @@ class Exercise:
             return f"your function returned nothing{told}"
         if received.changed:
             return f"your function changed its input {received.changed}: work on a copy (x = x + 1, not x += 1)"
-        return structural_difference(expected.value, received.value) or self.compare.difference(
-            expected.value, received.value
+        wrong = structural_difference(expected.value, received.value) or self.compare.difference(
+            expected.value, received.value, self._inputs(case)
         )
+        if wrong is None and not Close(1e-6).alike(expected.models, received.models):
+            return "your result is right, but the model that you were given did not learn it: train that one, no copy"
+        return wrong
 
     def _why(self, seen: Evidence) -> Diagnosis:
         """The declared misconception that does the same, else the engine's own diagnosis, else what fits in part."""
@@ -125,13 +179,16 @@ class Exercise:
             return Diagnosis(declared)
         if isinstance(self.compare, SameDistribution):  # draws are never equal: other changes would seem to fit as well
             return Diagnosis("")
-        relation = self.compare.relation([e.value for e in seen.expected], [r.value for r in seen.received])
-        return diagnose(seen, simple=relation) or Diagnosis(self._in_part(seen))
+        return diagnose(seen) or Diagnosis(self._in_part(seen))
 
     def _declared(self, seen: Evidence) -> str:
-        """The sentence of the misconception that does what the student's function does, on every case."""
+        """The sentence of the misconception that does what the student's function does.
+
+        On every declared case: there may be another slip where an axis has length one.
+        """
+        enough = seen.declared if seen.wrong and seen.wrong[0] < seen.declared else len(seen.cases)
         for sentence, wrong in self.misconceptions.items():
-            pairs = zip(seen.cases, seen.received, strict=False)
+            pairs = zip(seen.cases[:enough], seen.received, strict=False)
             if all(self._alike(attempt(wrong, case, self.seconds), theirs) for case, theirs in pairs):
                 return sentence
         return ""
@@ -145,7 +202,7 @@ class Exercise:
         fitting = []
         for sentence, wrong in self.misconceptions.items():
             sizes = set()
-            for i in seen.wrong:
+            for i in (i for i in seen.wrong if i < seen.declared):
                 value = seen.received[i].value
                 if value is not None and getattr(value, "dtype", None) != torch.bool:
                     outcome = attempt(wrong, seen.cases[i], self.seconds)
@@ -164,12 +221,19 @@ class Exercise:
             return wrong.value is theirs.value and bool(wrong.printed) == bool(theirs.printed)
         if wrong.changed != theirs.changed or structural_difference(wrong.value, theirs.value, nan_is_fine=True):
             return False
-        return self.compare.alike(wrong.value, theirs.value)
+        return self.compare.alike(wrong.value, theirs.value) and Close(1e-6).alike(wrong.models, theirs.models)
 
     def _words(self, case: Case) -> str:
         """A case in words: each argument by its name, tensors by their shape."""
-        names = list(inspect.signature(self.reference).parameters)
-        return ", ".join(f"{name} {_short(value)}" for name, value in zip(names, case, strict=False)) or "no arguments"
+        return ", ".join(f"{name} {_short(value)}" for name, value in self._inputs(case).items()) or "no arguments"
+
+    def _inputs(self, case: Case) -> dict[str, Any]:
+        return dict(zip(inspect.signature(self.reference).parameters, case, strict=False))
+
+    def _name(self) -> str:
+        """The name under which the stage offers this exercise."""
+        room = sys.modules.get(self.reference.__module__.rpartition(".")[0])
+        return next((name for name, value in vars(room or self).items() if value is self), "NAME")
 
 
 _SAID: set[str] = set()  # what this kernel has said

@@ -28,7 +28,8 @@ DROPPED = {
     "diagonal": "a whole matrix stands where its diagonal should",
 }  # fmt: skip
 EXCHANGED = {"sum": "mean", "mean": "sum"}
-AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack"}
+AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack",
+        "any", "all", "max", "min", "amax", "amin", "prod", "diff", "flip", "roll"}  # fmt: skip
 
 Change = Callable[[ast.AST], ast.AST | None]  # edits a node in place, or returns what replaces it
 
@@ -47,25 +48,52 @@ class Mutant(NamedTuple):
 
 def mutants(function: Callable) -> Iterator[Mutant]:
     """Each one-place change of a function written as a `def`."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    tree = parsed(function)
+    for place in places(function, tree):
+        changed = compiled(function, tree, place)
+        if changed is not None:
+            yield Mutant(place.kind, place.inputs, place.where, changed)
+
+
+class Place(NamedTuple):
+    """A change and where it is made: the number of the node in `ast.walk`."""
+
+    index: int
+    kind: str
+    inputs: tuple[str, ...]
+    where: str
+    change: Change
+
+
+def parsed(function: Callable) -> ast.Module:
+    """The source of a `def`."""
+    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+
+
+def places(function: Callable, tree: ast.Module, possible: Callable | None = None) -> Iterator[Place]:
+    """Every change that can be made in one place. possible: node -> (kind, change), by default `changes`."""
     parameters = inspect.signature(function).parameters
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    axes = {id(part) for call in calls for axis in _axes(call) for part in ast.walk(axis)}
     for index, node in enumerate(ast.walk(tree)):
         if isinstance(node, ast.Name) and _names_a_tool(function, node.id):
             continue
-        for kind, change in changes(node):
-            changed = _compiled(function, tree, index, change)
-            if changed is not None:
-                names = dict.fromkeys(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in parameters)
-                where = f"line {getattr(node, 'lineno', 0)}, {ast.unparse(node).splitlines()[0]}"
-                yield Mutant(kind, tuple(names), where, changed)
+        if id(node) in axes:  # has changes of its own
+            continue
+        names = dict.fromkeys(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in parameters)
+        for kind, change in (possible or changes)(node):
+            where = f"line {getattr(node, 'lineno', 0)}, {ast.unparse(node).splitlines()[0]}"
+            yield Place(index, kind, tuple(names), where, change)
 
 
-def _compiled(function: Callable, tree: ast.Module, index: int, change: Change) -> Callable | None:
+def compiled(function: Callable, tree: ast.Module, *changed: Place) -> Callable | None:
+    """The function with these places changed; None if that is no program."""
     mutant = copy.deepcopy(tree)
-    target = list(ast.walk(mutant))[index]
-    replacement = change(target)
-    if replacement is not None:
-        mutant = _Replace(target, replacement).visit(mutant)
+    nodes = list(ast.walk(mutant))
+    for place in changed:
+        replacement = place.change(nodes[place.index])
+        if replacement is not None:
+            mutant = _Replace(nodes[place.index], replacement).visit(mutant)
     mutant.body[0].decorator_list = []
     ast.fix_missing_locations(mutant)
     space = dict(function.__globals__)
@@ -110,8 +138,19 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
             yield kind, lambda n, p=power: ast.BinOp(ast.Name(n.id, ast.Load()), ast.Pow(), ast.Constant(p))
 
 
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _axes(node: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that say along which axis."""
+    if _called(node) not in AXES:
+        return []
+    return [value for value in node.args if ast.unparse(value) in ("0", "1", "-1")]
+
+
 def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = _called(node)
     is_method = isinstance(node.func, ast.Attribute) and not (
         isinstance(node.func.value, ast.Name) and node.func.value.id in {"torch", "math", "F", "np"}
     )
@@ -120,15 +159,9 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
     if name in EXCHANGED and isinstance(node.func, ast.Attribute):
         other = EXCHANGED[name]
         yield f"a {other} stands where a {name} should", lambda n: setattr(n.func, "attr", other)
-    if name in AXES:
-        for at, value in enumerate(node.args):
-            words = ast.unparse(value)
-            if words in ("0", "-1", "1"):
-                axis = -1 if words == "0" else 0
-                yield (
-                    f"a {name} runs over another axis",
-                    lambda n, at=at, a=axis: n.args.__setitem__(at, ast.Constant(a)),
-                )
+    for value in _axes(node):
+        at, axis = node.args.index(value), -1 if ast.unparse(value) == "0" else 0
+        yield f"{name} runs over another axis", lambda n, at=at, a=axis: n.args.__setitem__(at, ast.Constant(a))
 
 
 def _results(value: ast.expr) -> Iterator[tuple[str, Change]]:

@@ -17,13 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lvmteach.runtime import seeded
 
 
 class Outcome(NamedTuple):
-    """What one call did. where: the student's own line that raised. changed: the name of an input it altered."""
+    """What one call did. where: the student's own line that raised. changed: the input it altered, and how.
+
+    models: the parameters of every model among the inputs, as the call left them.
+    """
 
     value: Any = None
     error: BaseException | None = None
@@ -31,6 +34,7 @@ class Outcome(NamedTuple):
     printed: str = ""
     changed: str = ""
     timed_out: bool = False
+    models: tuple[Tensor, ...] = ()
 
     @property
     def not_attempted(self) -> bool:
@@ -61,7 +65,8 @@ def attempt(function: Callable, args: tuple, seconds: float, seed: int = 0) -> O
         return Outcome(timed_out=True)
     except (Exception, SystemExit) as error:  # whatever the student's code raises is a finding, not our failure
         return Outcome(error=error, where=_own_line(function, error), printed=printed.getvalue())
-    return Outcome(value, printed=printed.getvalue(), changed=_changed(function, args, given))
+    models = tuple(p.detach() for one in given if isinstance(one, nn.Module) for p in one.parameters())
+    return Outcome(value, printed=printed.getvalue(), changed=_changed(function, args, given), models=models)
 
 
 @contextlib.contextmanager
@@ -124,26 +129,34 @@ def copied(value: Any) -> Any:
 
 
 def _changed(function: Callable, before: tuple, after: tuple) -> str:
-    """The name of the first input that was altered, or ''."""
+    """The name of the first input that was altered, and how where it is no new number; or ''."""
     names = (
         function.__code__.co_varnames if hasattr(function, "__code__") else [f"number {i}" for i in range(len(before))]
     )
     for name, old, new in zip(names, before, after, strict=False):
-        if not _same(old, new):
-            return name
+        how = _alteration(old, new)
+        if how is not None:
+            return f"{name}{how}"
     return ""
 
 
-def _same(old: Any, new: Any) -> bool:
+def _alteration(old: Any, new: Any) -> str | None:
+    """What became of an input, in words ('' for new values); None if it is as it was."""
     if isinstance(old, Tensor):
-        return old.shape == new.shape and torch.equal(old.nan_to_num(nan=0.123), new.nan_to_num(nan=0.123))
+        if old.shape != new.shape or not torch.equal(old.nan_to_num(nan=0.123), new.nan_to_num(nan=0.123)):
+            return ""
+        if old.requires_grad != new.requires_grad:
+            return " (it requires a gradient now)" if new.requires_grad else " (it requires no gradient any more)"
+        return " (a gradient was left in it)" if new.is_leaf and new.grad is not None else None
     if isinstance(old, np.ndarray):
-        return np.array_equal(old, new, equal_nan=old.dtype.kind == "f")
+        return None if np.array_equal(old, new, equal_nan=old.dtype.kind == "f") else ""
     if isinstance(old, (tuple, list)):
-        return len(old) == len(new) and all(_same(a, b) for a, b in zip(old, new, strict=True))
-    if isinstance(old, dict):
-        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
-    return True
+        parts = [_alteration(a, b) for a, b in zip(old, new, strict=False)] + [""] * (len(old) != len(new))
+    elif isinstance(old, dict):
+        parts = [_alteration(old[key], new[key]) for key in old if key in new] + [""] * (old.keys() != new.keys())
+    else:
+        return None
+    return next((part for part in parts if part is not None), None)
 
 
 def _own_line(function: Callable, error: BaseException) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import NamedTuple
+
+WIDTH = 60  # columns that a phone shows
 
 
 class CheckFailed(AssertionError):
@@ -27,4 +30,15 @@ class Verdict(NamedTuple):
     place: str = ""
 
     def __str__(self) -> str:
-        return f"{self.message}\n  -> {self.diagnosis}" if self.diagnosis else self.message
+        message = wrapped(self.message)
+        return f"{message}\n{wrapped(self.diagnosis, '  -> ')}" if self.diagnosis else message
+
+
+def wrapped(text: str, before: str = "") -> str:
+    """A text in lines that a phone shows; what comes in lines of its own (the student's code, a tensor) stays so."""
+    first, *rest = text.split("\n")
+    indent = " " * len(before) or "  "
+    lines = textwrap.fill(
+        first, WIDTH, initial_indent=before, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join([lines, *rest])

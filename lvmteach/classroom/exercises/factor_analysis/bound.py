@@ -34,7 +34,10 @@ def _guesses(draw):
         root = draw(L, L)
         cases.append((x, mu, W, psi, draw(N, L), root @ root.T + 0.2 * _eye(W)))
     x, mu, W, psi = _model(draw, 5, 3, 2)
-    return [*cases, (x, mu, W, psi, *_posterior(x, mu, W, psi))]  # at the posterior it is log p(x)
+    at_posterior = x, mu, W, psi, *_posterior(x, mu, W, psi)  # there it is log p(x)
+    x, mu, W, psi = (part / unit for part, unit in zip(_model(draw, 3, 400, 2), (100, 100, 100, 1e4), strict=True))
+    small = x, mu, W, psi, *_posterior(x, mu, W, psi)  # small noise, and a determinant below the smallest float
+    return [*cases, at_posterior, small]
 
 
 def _by_torch(x, mu, W, psi, mean, cov):

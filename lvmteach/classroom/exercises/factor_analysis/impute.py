@@ -29,7 +29,8 @@ def _with_holes(draw):
         holes[0], holes[1], holes[-1] = False, True, True  # one row without holes, one with nothing left
         holes[-1, 0] = False  # one with fewer entries than latents
         cases.append((x.masked_fill(holes, math.nan), mu, W, psi))
-    return cases
+    x, mu, W, psi = cases[1]
+    return [*cases, (x / 1e3, mu / 1e3, W / 1e3, psi / 1e6)]  # in other units: small variances
 
 
 def _impute_by_conditioning(x, mu, W, psi):

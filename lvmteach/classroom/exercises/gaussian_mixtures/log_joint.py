@@ -27,7 +27,16 @@ def _mixtures(draw):
         root = draw(C, D, D)
         covariances = root @ root.mT + 0.3 * _eye(D)
         cases.append((scale * draw(N, D) + 0.5, torch.softmax(draw(C), 0), 2 * draw(C, D), covariances))
-    return cases
+    small = 1e-4 * cases[0][-1].repeat(1, 1, 1)
+    wide = torch.stack(
+        [1e-4 * (1 + draw(150).abs()).diag() for _ in range(2)]
+    )  # a determinant below the smallest float
+    x = 0.01 * draw(3, 150)
+    return [
+        *cases,
+        (0.01 * cases[0][0], *cases[0][1:2], 0.01 * cases[0][2], small),
+        (x, draw(2).softmax(0), x[:2], wide),
+    ]
 
 
 def _log_joint_with(weight=torch.log, half_det=0.5, half_squared=0.5, constant=None, matrix=torch.linalg.inv):

@@ -18,7 +18,8 @@ def _log_joints(draw):
     far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
     impossible = draw(5, 4) - 3
     impossible[1, 2] = impossible[3, 0] = -math.inf  # a component of weight zero
-    return [(draw(4, 3) - 2,), (2 * draw(7, 2) - 5,), (draw(5, 1) - 1,), (impossible,), (far,)]
+    cases = [(draw(4, 3) - 2,), (2 * draw(7, 2) - 5,), (draw(5, 1) - 1,), (impossible,), (far,)]
+    return [*cases, (impossible - 2000,), (8 * draw(6, 3),)]  # small beside impossible; small shares of a datum
 
 
 def _scatter(x, r, centre):

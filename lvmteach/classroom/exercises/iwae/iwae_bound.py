@@ -19,7 +19,9 @@ def _iwae_bound(log_x, log_z, log_q):
 @drawing
 def _densities(draw):
     sizes = [(3, 2, 5, 4, -0.7), (5, 3, 7, 2, 0.6), (1, 4, 6, 2, -2.0), (6, 4, 300, 5, -3.1), (4, 3, 9, 2, 190.0)]
-    return [(at + draw(K, B, D), draw(K, B, L) - 1.2, 0.4 + draw(K, B, L)) for K, B, D, L, at in sizes]
+    cases = [(at + draw(K, B, D), draw(K, B, L) - 1.2, 0.4 + draw(K, B, L)) for K, B, D, L, at in sizes]
+    apart = torch.tensor([[0.0], [-150.0], [-300.0]], dtype=torch.float64)  # no common maximum serves all data
+    return [*cases, (draw(4, 3, 6) + apart, draw(4, 3, 2), draw(4, 3, 2))]
 
 
 def _log_w(log_x, log_z, log_q):

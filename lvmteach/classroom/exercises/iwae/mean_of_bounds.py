@@ -28,7 +28,8 @@ mean_of_bounds = Exercise(
     ask="Return the mean of M draws of the bound, each with K weights of its own.",
     reference=_mean_of_bounds,
     cases=drawing(lambda draw: [(draw(3, 4, 2),), (2 * draw(5, 1, 3) - 1,), (draw(1, 6, 2) + 0.5,),
-                                 (9 * draw(2, 7, 3) - 800,), (700 + 5 * draw(6, 2, 4),)]),
+                                 (9 * draw(2, 7, 3) - 800,), (700 + 5 * draw(6, 2, 4),),
+                                 (draw(2, 4, 2) + torch.tensor([[[0.0, -900.0]], [[-900.0, 0.0]]]),)]),
     misconceptions={
         "You averaged all M K weights inside one logarithm: that is L with M K samples. Each set has a logarithm of "
         "its own.": lambda log_w: _log_mean(log_w.flatten(0, 1)),

@@ -20,7 +20,9 @@ def _nll(pieces):
 @drawing
 def _pieces(draw):
     cases = [((2, 4), 3, 2.0, -3.0), ((3, 5, 1), 6, 1.0, 2.0), ((7,), 4, 1.5, -80.0), ((5, 1, 3, 2), 8, 9.0, -900.0)]
-    return [([at + spread * draw(k, N) for k in ks],) for ks, N, spread, at in cases]
+    apart = torch.tensor([0.0, -900, 900, -1500])
+    cases = [([at + spread * draw(k, N) for k in ks],) for ks, N, spread, at in cases]
+    return [*cases, ([draw(2, 4) + apart, draw(3, 4) + apart],)]  # no common maximum serves all data
 
 
 def _nll_by_running_total(pieces):

@@ -21,7 +21,8 @@ def _subset_bound(log_w, m):
 @drawing
 def _weights_and_sizes(draw):
     shapes = [(4, 3, 2), (5, 2, 3), (6, 4, 1), (5, 7, 5), (7, 2, 4)]
-    return [(1.5 * draw(K, B) - (900 if K == 7 else 1), m) for K, B, m in shapes]
+    cases = [(1.5 * draw(K, B) - (900 if K == 7 else 1), m) for K, B, m in shapes]
+    return [*cases, (draw(5, 2) + torch.tensor([0.0, -900.0]), 3)]  # no common maximum serves both data
 
 
 def _every(log_w, m, **how):

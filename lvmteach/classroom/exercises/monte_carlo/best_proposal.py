@@ -17,7 +17,12 @@ def _best_proposal(x, a, b, s):
 
 @drawing
 def _observations(draw):
-    return [(draw(3), 2.0, 0.7, 0.6), (4 + draw(5), -1.5, 2.5, 0.4), (draw(2), 0.3, -1.2, 3.0)]
+    return [
+        (draw(3), 2.0, 0.7, 0.6),
+        (4 + draw(5), -1.5, 2.5, 0.4),
+        (draw(2), 0.3, -1.2, 3.0),
+        (draw(3), 1.2, 0.1, 2e-3),
+    ]
 
 
 def _as_regression(x, a, b, s):

@@ -28,7 +28,13 @@ def _best_shift(c):
 
 @drawing
 def _thresholds(draw):
-    return [(torch.tensor([4.0], dtype=torch.float64),), (3 + draw(3),), (draw(5),), (8 + draw(2, 3),)]
+    return [
+        (torch.tensor([4.0], dtype=torch.float64),),
+        (3 + draw(3),),
+        (draw(5),),
+        (8 + draw(2, 3),),
+        (25 + draw(2),),
+    ]
 
 
 def _by_fixed_point(c):

@@ -19,11 +19,13 @@ def _defensive(log_p, log_q, log_wide, share):
 def _densities(draw):
     far = draw(4), -2000 + 10 * draw(4), -1990 + draw(4)  # densities of many dimensions
     needle = draw(5), -900 * draw(5).abs(), draw(5) - 3  # where the narrow one has no mass
+    apart = torch.tensor([0.0, -900.0])  # no common maximum serves both columns
     return [
         (draw(3), draw(3), draw(3), 0.1),
         (draw(4, 2), 3 * draw(4, 2), draw(4, 2) - 2, 0.3),
         (*far, 0.1),
         (*needle, 0.05),
+        (draw(4, 2), draw(4, 2) + apart, draw(4, 2) + apart, 0.2),
     ]
 
 

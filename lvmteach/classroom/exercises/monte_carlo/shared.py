@@ -17,4 +17,7 @@ def _log_weights(draw):
     one_rules[2] += 40
     cases = [draw(3), draw(5, 2), draw(4, 2, 3), draw(1, 3), zero, one_rules]
     apart = draw(4, 2) + torch.tensor([0.0, -900.0])  # no common maximum serves both columns
-    return [(log_w,) for log_w in [*cases, 800 + 20 * draw(50, 2), -2000 + 20 * draw(7, 3), apart]]
+    large, small = 800 + 20 * draw(50, 2), -2000 + 20 * draw(7, 3)
+    small_and_zero = draw(4, 2) - 2000
+    small_and_zero[2] = -math.inf
+    return [(log_w,) for log_w in [*cases, large, small, apart, small_and_zero]]

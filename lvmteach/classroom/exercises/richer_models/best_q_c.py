@@ -20,7 +20,9 @@ def _best_q_c(m, r, log_pi, mu, s):
 def _answers(draw):
     shapes = [(2, 2, 2), (3, 3, 1), (4, 5, 3), (1, 4, 2)]
     cases = [(draw(B, L), 0.5 * draw(B, L) - 0.3, *_mixture(draw, C, L)) for B, C, L in shapes]
-    return [*cases, (40 + draw(2, 2), draw(2, 2) / 3, *_mixture(draw, 3, 2))]
+    apart = draw(3, 2) + torch.tensor([[0.0], [60.0], [-90.0]])  # no common maximum serves all data
+    far = 40 + draw(2, 2), draw(2, 2) / 3, *_mixture(draw, 3, 2)
+    return [*cases, far, (apart, draw(3, 2) / 3, *_mixture(draw, 4, 2))]
 
 
 def _by_log_density(m, r, log_pi, mu, s):

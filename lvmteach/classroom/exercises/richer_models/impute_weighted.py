@@ -20,7 +20,8 @@ def _draws(draw):
     for K, B, D in ((2, 2, 3), (4, 3, 5), (6, 1, 4), (5, 4, 2)):
         x, missing = (draw(B, D) > 0).double(), draw(B, D) > -0.3
         cases.append((x, missing, 2 * draw(K, B) - (900 if K == 5 else 30), torch.sigmoid(2 * draw(K, B, D))))
-    return cases
+    x, missing, log_w, p = cases[1]
+    return [*cases, (x, missing, log_w + torch.tensor([0.0, -900.0, 700.0]), p)]  # no common maximum serves all data
 
 
 def _by_log_sum(x, missing, log_w, p):

@@ -23,7 +23,9 @@ def _holes(draw):
         log_x = -(draw(K, B, D).abs()) - 0.2 - (200 if D == 6 else 0)
         cases.append((log_x, draw(B, D) > 0, draw(K, B) - 3, draw(K, B) - 1))
     nothing = torch.zeros(2, 3, dtype=torch.bool)
-    return [*cases, (cases[0][0], nothing, *cases[0][2:])]
+    log_x, missing, *rest = cases[2]
+    apart = log_x + torch.tensor([[0.0], [-900.0]])  # no common maximum serves both data
+    return [*cases, (cases[0][0], nothing, *cases[0][2:]), (apart, torch.zeros_like(missing), *rest)]
 
 
 def _by_product(log_x, missing, log_z, log_q):

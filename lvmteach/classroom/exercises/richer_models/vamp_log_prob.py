@@ -32,7 +32,9 @@ def _encoder(draw, D, L):
 def _pseudo_inputs(draw):
     shapes = [(2, 3, 4, 2), (3, 5, 6, 1), (1, 2, 3, 3), (4, 8, 5, 2)]
     cases = [(draw(B, L), torch.sigmoid(draw(C, D)), _encoder(draw, D, L)) for B, C, D, L in shapes]
-    return [*cases, (50 + draw(2, 2), torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2))]
+    far = 50 + draw(2, 2), torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2)
+    apart = draw(3, 2) + torch.tensor([[0.0], [60.0], [-90.0]])  # no common maximum serves all codes
+    return [*cases, far, (apart, torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2))]
 
 
 def _by_loop(z, u, encode):

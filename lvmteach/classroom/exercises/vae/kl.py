@@ -15,7 +15,12 @@ def _codes(draw):
     shapes = [(2, 3), (4, 2), (3, 2, 4), (5,), (3, 1)]
     cases = [(0.4 + draw(*shape), 0.7 * draw(*shape) - 0.3) for shape in shapes]
     prior = torch.zeros(2, 3, dtype=torch.float64)
-    return [*cases, (prior, prior.clone()), (40 + draw(2, 5), draw(2, 5) - 30)]
+    return [
+        *cases,
+        (prior, prior.clone()),
+        (40 + draw(2, 5), draw(2, 5) - 30),
+        (0.003 * draw(3, 4), 0.003 * draw(3, 4)),
+    ]
 
 
 kl = Exercise(

@@ -27,6 +27,7 @@ def _climbs(draw):
         ((3, 4, 2), 1.1, 0.03, 5),
         ((4, 2, 3), 0.9, 0.02, 12),
         ((1, 3, 2), 1.3, 0.1, 0),
+        ((3, 4, 2), 0.7, 0.9, 3),  # too fast: the bound falls
     ):
         cases.append((2 * draw(B, D), draw(D, L), noise, draw(B, L), draw(B, L) / 2 - 0.4, rate, steps))
     return cases

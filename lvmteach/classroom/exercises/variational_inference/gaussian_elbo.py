@@ -20,7 +20,9 @@ from lvmteach.classroom.exercises.variational_inference.shared import (
 @drawing
 def _decoders(draw):
     cases = []
-    for (B, D, L), noise in zip(((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3)), (0.7, 1.6, 0.9, 0.4), strict=True):
+    for (B, D, L), noise in zip(
+        ((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3), (2, 4, 2)), (0.7, 1.6, 0.9, 0.4, 0.01), strict=True
+    ):
         cases.append((2 * draw(B, D), draw(D, L), noise, 1.5 * draw(B, L), (draw(B, L) / 2 - 0.3).exp()))
     return cases
 

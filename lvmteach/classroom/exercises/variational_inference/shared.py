@@ -31,6 +31,11 @@ def _joints_and_q(draw):
     excluded /= excluded.sum(1, keepdim=True)
     far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
     not_excluded = torch.tensor([[-1.2, -math.inf, 0.3]], dtype=torch.float64), torch.softmax(draw(1, 3), 1)
+    hardly = torch.tensor([[0.2, -1.0, -2000.0]], dtype=torch.float64).expand(
+        2, 3
+    )  # exp underflows, the logarithm does not
+    believed = torch.tensor([[0.6, 0.4 - 1e-7, 1e-7], [0.5, 0.3, 0.2]], dtype=torch.float64)
+    nearly = draw(3, 4)
     return [
         (draw(4, 3) - 2, torch.softmax(draw(4, 3), 1)),
         (2 * draw(3, 3) - 5, torch.softmax(draw(3, 3), 1)),
@@ -39,6 +44,9 @@ def _joints_and_q(draw):
         (impossible, excluded),
         (far, torch.softmax(draw(6, 3), 1)),
         not_excluded,
+        (hardly.clone(), believed),
+        (nearly, torch.softmax(nearly + 0.01 * draw(3, 4), 1)),
+        (impossible - 2000, excluded),
     ]
 
 

@@ -1,0 +1,121 @@
+"""What a check has seen of a wrong answer: cases, and what reference and answer made of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lvmteach.classroom.exercises.compare import Comparison, structural_difference
+from lvmteach.classroom.exercises.running import Outcome, attempt
+
+
+class Diagnosis(NamedTuple):
+    """Why, in a sentence; and where to look, for those who ask a second time ('' if there is no more to say)."""
+
+    why: str
+    place: str = ""
+
+
+class Evidence(NamedTuple):
+    """Cases, and the outcomes of reference and answer on each. alike: whether two outcomes tell of one function.
+
+    models: other right answers. declared: the number of cases that the exercise declares; the rest follow from them.
+    """
+
+    reference: Callable
+    models: Sequence[Callable]
+    answer: Callable
+    cases: Sequence[tuple]
+    declared: int
+    expected: Sequence[Outcome]
+    received: Sequence[Outcome]
+    alike: Callable[[Outcome, Outcome], bool]
+    compare: Comparison
+    seconds: float
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the arguments."""
+        return list(inspect.signature(self.reference).parameters)
+
+    @property
+    def wrong(self) -> list[int]:
+        """The cases whose results differ."""
+        pairs = zip(self.expected, self.received, strict=False)
+        return [i for i, (ours, theirs) in enumerate(pairs) if not self.alike(ours, theirs)]
+
+    @property
+    def right(self) -> list[int]:
+        """The cases whose results are right."""
+        wrong = set(self.wrong)
+        return [i for i in range(len(self.received)) if i not in wrong]
+
+    def inputs(self, i: int) -> dict[str, Any]:
+        """The arguments of a case by their names."""
+        return dict(zip(self.names, self.cases[i], strict=False))
+
+    def try_again(self, function: Callable, case: tuple, seed: int = 0) -> Outcome:
+        """One more call."""
+        return attempt(function, case, self.seconds, seed)
+
+    def parts(self) -> dict[str, dict[int, tuple[Tensor, Tensor]]]:
+        """Name of a result -> case -> what is right and what was received, in double precision.
+
+        Empty if a result has not the structure it should have, in any case.
+        """
+        found: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
+        for i, (ours, theirs) in enumerate(zip(self.expected, self.received, strict=False)):
+            if ours.error is not None and theirs.error is not None:
+                continue  # both refuse
+            if ours.value is None or theirs.value is None or structural_difference(ours.value, theirs.value, True):
+                return {}
+            a, b = (self.compare.parts(value, self.inputs(i)) for value in (ours.value, theirs.value))
+            for name in a:
+                if name in b:
+                    found.setdefault(name, {})[i] = a[name].double(), b[name].double()
+        return found
+
+    def wrong_parts(self) -> dict[str, dict[int, tuple[Tensor, Tensor]]]:
+        """Those of the parts that differ, on the declared cases if on any of those."""
+        found = {}
+        for name, pairs in self.parts().items():
+            declared = {i: pair for i, pair in pairs.items() if i < self.declared}
+            for some in (declared, pairs):
+                if not all(near(a, b) for a, b in some.values()):
+                    found[name] = some
+                    break
+        return found
+
+    def whose(self, name: str) -> str:
+        """A part in words."""
+        return "your result" if name == "result" else f"your {name}"
+
+    @property
+    def informative(self) -> bool:
+        """Whether the results hold enough to tell functions apart: a few truth values or classes are not."""
+        bits = 0
+        for i in self.wrong:
+            value = self.received[i].value
+            if isinstance(value, Tensor) and not value.is_floating_point():
+                right = self.expected[i].value
+                bits += int((value != right).sum()) if right.shape == value.shape else 0
+            else:
+                return True
+        return bits >= ENOUGH
+
+
+ENOUGH = 8  # wrong truth values, or classes
+
+
+def near(a: Tensor, b: Tensor) -> bool:
+    """Equal but for rounding, entry by entry."""
+    return a.shape == b.shape and torch.allclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True)
+
+
+def size_of(case: tuple) -> tuple:
+    """What tells cases of different sizes apart."""
+    return tuple(tuple(v.shape) if isinstance(v, Tensor) else v if isinstance(v, int | float) else None for v in case)

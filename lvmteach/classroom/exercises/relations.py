@@ -1,0 +1,221 @@
+"""What wrong numbers have in common with the right ones, whatever function made them.
+
+A relation is told if it holds in every case, for every result that is wrong: a size or a constant too much, a function
+of the right number, two results exchanged, one number whatever comes in, a small error everywhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+
+Pairs = dict[int, tuple[Tensor, Tensor]]  # case -> right, received
+
+CONSTANTS = {"2": 2.0, "a half": 0.5, "2 pi": 2 * math.pi, "the root of 2 pi": math.sqrt(2 * math.pi), "pi": math.pi,
+             "log 2": math.log(2), "1 over log 2 (another base)": 1 / math.log(2), "4": 4.0, "a quarter": 0.25,
+             "the root of 2": math.sqrt(2), "1 over the root of 2": math.sqrt(0.5)}  # fmt: skip
+OFFSETS = {"1": 1.0, "a half": 0.5, "log 2": math.log(2), "log 2 pi": math.log(2 * math.pi),
+           "half of log 2 pi": 0.5 * math.log(2 * math.pi)}  # fmt: skip
+OF_A_SIZE: dict[str, Callable[[float], float]] = {
+    "{}": lambda n: n, "1 over {}": lambda n: 1 / n,
+    "the root of {}": math.sqrt, "1 over the root of {}": lambda n: n**-0.5,
+    "the logarithm of {}": math.log, "half of the logarithm of {}": lambda n: math.log(n) / 2,
+    "{} less one": lambda n: n - 1, "1 over {} less one": lambda n: 1 / (n - 1) if n > 1 else math.inf,
+    "n / (n - 1), n {}": lambda n: n / (n - 1) if n > 1 else math.inf, "(n - 1) / n, n {}": lambda n: (n - 1) / n,
+    "the root of n / (n - 1), n {}": lambda n: math.sqrt(n / (n - 1)) if n > 1 else math.inf,
+    "the root of (n - 1) / n, n {}": lambda n: math.sqrt((n - 1) / n),
+    "half of {}": lambda n: n / 2, "{} squared": lambda n: n * n,
+}  # fmt: skip
+OF_TWO_SIZES: dict[str, Callable[[float, float], float]] = {
+    "{} over {}": lambda n, m: n / m, "the root of ({} over {})": lambda n, m: math.sqrt(n / m),
+    "the logarithm of ({} over {})": lambda n, m: math.log(n / m),
+    "1 over ({} times {})": lambda n, m: 1 / (n * m), "({} times {})": lambda n, m: n * m,
+}  # fmt: skip
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "the square of the right one": torch.square, "the root of the right one": torch.sqrt,
+    "the logarithm of the right one": torch.log, "the exponential of the right one": torch.exp,
+    "one over the right one": torch.reciprocal, "one over the square of the right one": lambda a: a**-2,
+    "one less the right one": lambda a: 1 - a, "the right one without its sign": torch.abs,
+    "the right one, rounded to whole numbers": torch.round,
+    "the right one, cut off below zero": lambda a: a.clamp_min(0),
+    "the right one, transposed": lambda a: a.mT if a.ndim > 1 else a,
+    "the right one in reversed order": lambda a: a.flip(0) if a.ndim else a,
+    "the right one normalised to sum to one": lambda a: a / a.sum(0) if a.ndim else a,
+    "the sum of the right ones so far": lambda a: a.cumsum(0) if a.ndim else a,
+    "the right one, moved on by one": lambda a: a.roll(1, 0) if a.ndim else a,
+    "the right one, moved back by one": lambda a: a.roll(-1, 0) if a.ndim else a,
+    "the right one with zeros off its diagonal": lambda a: a * torch.eye(*a.shape[-2:]) if _square(a) else a,
+}  # fmt: skip
+
+
+def _square(a: Tensor) -> bool:
+    return a.ndim > 1 and a.shape[-1] == a.shape[-2]
+
+
+def always_the_same(seen: Evidence) -> Diagnosis | None:
+    """One number, whatever comes in, where the right ones differ."""
+    for name, pairs in seen.wrong_parts().items():
+        right, received = (torch.cat([pair[side].flatten() for pair in pairs.values()]) for side in (0, 1))
+        all_one, none = (near(x, x[:1].expand_as(x)) for x in (received, right))
+        if len(pairs) > 1 and len(received) > 2 and all_one and not none:
+            return Diagnosis(f"In every case {seen.whose(name)} is {received[0]:.4g}, whatever comes in.")
+    return None
+
+
+def exchanged(seen: Evidence) -> Diagnosis | None:
+    """Two results, the one in the place of the other."""
+    parts = seen.parts()
+    for one, other in itertools.combinations(parts, 2):
+        both = [(parts[one][i], parts[other][i]) for i in parts[one] if i in parts[other]]
+        wrong = any(not near(a, b) for (a, b), _ in both)
+        if wrong and all(near(a, d) and near(c, b) for (a, b), (c, d) in both):
+            return Diagnosis(f"Right, but {one} and {other} are in each other's place.")
+    return None
+
+
+def of_the_right_one(seen: Evidence) -> Diagnosis | None:
+    """Each wrong result in its relation to the right one, if each has one."""
+    wrong = seen.wrong_parts()
+    words = []
+    for name, pairs in wrong.items():
+        relation = sign(pairs) or named(seen, pairs) or function(pairs) or plain(pairs)
+        if not relation:
+            return None
+        words.append(f"{seen.whose(name)} is {relation}")
+    return Diagnosis(f"In every case {', and '.join(words)}.") if words else None
+
+
+def sign(pairs: Pairs) -> str:
+    return "right but for the sign" if enough(pairs) and all(near(-a, b) for a, b in pairs.values()) else ""
+
+
+def named(seen: Evidence, pairs: Pairs) -> str:
+    """One factor or one summand too much, the same in all entries of a case: a named constant or a size."""
+    if len({size_of(seen.cases[i]) for i in pairs}) < 2:
+        return ""
+    cases, ratios, gaps = [], [], []
+    for i, (a, b) in pairs.items():
+        if not (a.isfinite() == b.isfinite()).all():
+            return ""
+        a, b = a[a.isfinite()], b[a.isfinite()]
+        if a.numel() and not ((a == 0).all() and (b == 0).all()):
+            cases.append(i)
+            ratios.append(_one(b[a != 0] / a[a != 0]) if (a != 0).any() and not (b[a == 0] != 0).any() else math.nan)
+            gaps.append(_one(b - a))
+    if len(cases) < 2:
+        return ""
+    sizes = [sizes_of(seen, i) for i in cases]
+    for values, constants, words in (
+        (ratios, CONSTANTS, "{} times the right one"),
+        (gaps, OFFSETS, "the right one {}"),
+    ):
+        name = _name(values, constants, sizes, of_gaps=values is gaps)
+        if name:
+            return words.format(name)
+    return ""
+
+
+def function(pairs: Pairs) -> str:
+    """The right one squared, its root, ..."""
+    if enough(pairs):
+        for words, change in FUNCTIONS.items():
+            if all(near(change(a), b) for a, b in pairs.values()):
+                return words
+    return ""
+
+
+def plain(pairs: Pairs) -> str:
+    """Some number times the right one, or plus it."""
+    a, b = (torch.cat([pair[side].flatten() for pair in pairs.values()]) for side in (0, 1))
+    if len(a) < 3 or not (a.isfinite().all() and b.isfinite().all()):
+        return ""
+    factor, offset = (b @ a / (a @ a)).item(), (b - a).mean().item()
+    if factor and near(factor * a, b):
+        return f"{factor:.4g} times the right one"
+    return f"the right one plus {offset:.4g}" if near(a + offset, b) else ""
+
+
+def enough(pairs: Pairs) -> bool:
+    """Whether several numbers agree, not all of them trivial."""
+    a = torch.cat([a.flatten() for a, _ in pairs.values()])
+    return len(a) >= 3 and len(a.unique()) >= 3
+
+
+def _one(values: Tensor) -> float:
+    """The value that all have, or NaN."""
+    return values[0].item() if len(values) and torch.allclose(values, values[:1], rtol=1e-6, atol=1e-9) else math.nan
+
+
+def sizes_of(seen: Evidence, i: int) -> dict[str, float]:
+    """Every length that a case has, in words."""
+    found = {}
+    for name, value in seen.inputs(i).items():
+        if isinstance(value, Tensor):
+            for axis, length in enumerate(value.shape):
+                found[f"the length of axis {axis} of {name}"] = float(length)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found
+
+
+def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], of_gaps: bool) -> str:
+    """What the values are in every case: a constant, a size, or something of one or two sizes; '' if nothing is.
+
+    Where a case has no such size, the value must be the one of a right result.
+    """
+    if any(math.isnan(v) for v in values):
+        return ""
+    neutral = 0.0 if of_gaps else 1.0
+
+    def fits(want: list[float]) -> bool:
+        return all(math.isclose(v, w, rel_tol=1e-6, abs_tol=1e-9) for v, w in zip(values, want, strict=True))
+
+    def made(make: Callable, *lengths: list[float]) -> list[float] | None:
+        there = [all(n >= 1 for n in case) for case in zip(*lengths, strict=True)]
+        if len({case for case, ok in zip(zip(*lengths, strict=True), there, strict=True) if ok}) < 2:
+            return None
+        return [make(*case) if ok else math.nan for case, ok in zip(zip(*lengths, strict=True), there, strict=True)]
+
+    every = dict.fromkeys(name for one in sizes for name in one)
+    axes = {name: [one.get(name, math.nan) for one in sizes] for name in every}
+    for form, factor in (("plus {}", 1), ("less {}", -1)) if of_gaps else (("{}", 1),):
+        candidates = [(word, [value] * len(values)) for word, value in constants.items()]
+        candidates += [(w.format(n), made(f, axes[n])) for n in axes for w, f in OF_A_SIZE.items()]
+        candidates += [
+            (w.format(n, m), made(f, axes[n], axes[m]))
+            for n, m in itertools.permutations(axes, 2) for w, f in OF_TWO_SIZES.items()
+        ]  # fmt: skip
+        for word, want in candidates:
+            if want and set(want) != {neutral} and fits([neutral if math.isnan(w) else factor * w for w in want]):
+                return form.format(word)
+    return ""
+
+
+def small_error(seen: Evidence) -> Diagnosis | None:
+    """Nearly right on most inputs: something was added for safety, cut short, or kept in single precision."""
+    errors = []
+    for pairs in seen.wrong_parts().values():
+        for a, b in pairs.values():
+            if (a.isfinite() != b.isfinite()).any() or not a.isfinite().any():
+                return None
+            a, b = a[a.isfinite()], b[a.isfinite()]
+            if not near(a, b):
+                largest = a.abs().max()
+                error = (b - a).abs()
+                relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
+                errors.append(relative.max().item())
+    small = [error for error in errors if 1e-9 < error < 3e-4]
+    if not small or len(small) < 0.6 * len(errors):
+        return None
+    single = "numbers in single precision, or " if max(small) < 3e-6 else ""
+    where = "everywhere" if len(small) == len(errors) else f"on {len(small)} of {len(errors)} wrong inputs"
+    return Diagnosis(
+        f"Nearly right {where}, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
+        "safety, rounding on the way, or too few steps?"
+    )

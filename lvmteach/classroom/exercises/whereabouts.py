@@ -1,0 +1,223 @@
+"""Right on ordinary inputs: what the wrong cases, or the wrong entries of a result, have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
+
+
+def special_inputs(seen: Evidence) -> Diagnosis | None:
+    """What all wrong cases have and no right one has."""
+    wrong, right = seen.wrong, seen.right
+    if len(right) < 2 or not seen.informative:
+        return None
+    total = len(seen.received)
+    for words, holds in _lengths_of_one(seen):
+        if all(holds(i) for i in right) and not any(holds(i) for i in wrong):
+            return Diagnosis(
+                f"Right on those {len(right)} of {total} inputs alone where {words}: look at what you do along it."
+            )
+    for words, holds in _features(seen):
+        if len(right) < len(wrong) and not words.startswith("an axis of"):  # then a likeness is chance
+            continue
+        if all(holds(i) for i in wrong) and not any(holds(i) for i in right):
+            return Diagnosis(f"Right on {len(right)} of {total} inputs. The others are those where {words}.")
+    return None
+
+
+def mostly_right(seen: Evidence) -> Diagnosis | None:
+    """The same, where it is likelier than any other reason."""
+    return special_inputs(seen) if len(seen.right) >= 2 * len(seen.wrong) else None
+
+
+def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
+    for at, name in enumerate(seen.names):
+        shapes = [case[at].shape for case in seen.cases if at < len(case) and isinstance(case[at], Tensor)]
+        for axis in range(max(map(len, shapes), default=0)):
+
+            def holds(i: int, at: int = at, axis: int = axis) -> bool:
+                shape = seen.cases[i][at].shape
+                return len(shape) <= axis or shape[axis] == 1
+
+            yield f"axis {axis} of {name} has length one", holds
+
+
+def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
+    """The plainest last: an axis of length one is often there by chance."""
+    yield "the right result is infinite", lambda i: any(a.isinf().any() for a in _right(seen, i))
+    tests: dict[str, Callable[[Tensor], bool]] = {
+        "{} holds an infinity": lambda x: x.isinf().any(),
+        "rows or columns of {} lie far apart (by more than 100)": lambda x: _far_apart(x) > 100,
+        "{} holds large numbers (beyond 100)": lambda x: (x[x.isfinite()].abs() > 100).any(),
+        "{} holds large numbers (beyond 20)": lambda x: (x[x.isfinite()].abs() > 20).any(),
+        "{} comes very near to one": lambda x: ((1 - x).abs() < 1e-6).any() and (x != 1).any(),
+        "{} holds tiny numbers (below 1e-6)": lambda x: ((x.abs() < 1e-6) & (x != 0)).any(),
+        "{} holds tiny numbers (below 1e-3)": lambda x: ((x.abs() < 1e-3) & (x != 0)).any(),
+        "{} is zero somewhere": lambda x: (x == 0).any(),
+        "{} holds negative numbers": lambda x: (x < 0).any(),
+        "{} has more than two axes": lambda x: x.ndim > 2,
+        "{} has more than one axis": lambda x: x.ndim > 1,
+        "an axis of {} has length one": lambda x: 1 in x.shape,
+    }
+    for words, test in tests.items():
+        for at, name in enumerate(seen.names):
+
+            def holds(i: int, at: int = at, test: Callable[[Tensor], bool] = test) -> bool:
+                value = seen.cases[i][at] if at < len(seen.cases[i]) else None
+                if type(value) is float:
+                    value = torch.tensor(value)
+                return _is_real(value) and bool(test(value.detach()))
+
+            yield words.format(name), holds
+    for at, name in enumerate(seen.names):
+        yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
+        yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+
+
+def _plain(seen: Evidence, i: int, at: int) -> Any:
+    value = seen.cases[i][at] if at < len(seen.cases[i]) else None
+    return value if type(value) is int else None
+
+
+def _far_apart(x: Tensor) -> float:
+    """How far the largest finite numbers of two rows, or two columns, lie apart."""
+    if x.ndim < 2 or not x.isfinite().any():
+        return 0.0
+    finite = x.masked_fill(~x.isfinite(), -math.inf)
+    tops = [finite.amax(axis) for axis in range(x.ndim)]
+    return max((top[top.isfinite()].max() - top[top.isfinite()].min()).item() for top in tops)
+
+
+def _right(seen: Evidence, i: int) -> list[Tensor]:
+    value = seen.expected[i].value
+    return list(seen.compare.parts(value, seen.inputs(i)).values()) if value is not None else []
+
+
+def entries(seen: Evidence) -> Diagnosis | None:
+    """Wrong in some entries only, and in all such ones: where the right number is infinite, on the diagonal, ..."""
+    parts = seen.wrong_parts()
+    if len(parts) != 1:
+        return None
+    ((name, pairs),) = parts.items()
+    off = {i: ~torch.isclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True) for i, (a, b) in pairs.items()}
+    total, wrong = sum(m.numel() for m in off.values()), sum(int(m.sum()) for m in off.values())
+    if wrong < 2 or total - wrong < 2:
+        return None
+    for words, where in _PLACES.items():
+        marked = {i: where(a) for i, (a, _) in pairs.items()}
+        inside = sum(int(m.sum()) for m in marked.values())
+        exactly = all(torch.equal(off[i], marked[i]) for i in off)
+        among = words in _SOME and 2 * inside <= total and wrong >= inside / 2
+        if exactly or (among and all((marked[i] | ~off[i]).all() for i in off)):
+            whose = "numbers" if name == "result" else f"numbers of {seen.whose(name)}"
+            return Diagnosis(f"Right in {total - wrong} of {total} {whose}; the others are {words}.")
+    return None
+
+
+def _first(a: Tensor, axis: int, at: int) -> Tensor:
+    marked = torch.zeros_like(a, dtype=torch.bool)
+    if 0 <= axis < a.ndim:
+        marked.select(axis, at).fill_(True)
+    return marked
+
+
+def _diagonal(a: Tensor) -> Tensor:
+    square = a.ndim >= 2 and a.shape[-1] == a.shape[-2]
+    return torch.eye(a.shape[-1], dtype=torch.bool).expand_as(a) if square else torch.zeros_like(a, dtype=torch.bool)
+
+
+_PLACES: dict[str, Callable[[Tensor], Tensor]] = {
+    "those where the right one is infinite": lambda a: a.isinf(),
+    "those where the right one is zero": lambda a: a == 0,
+    "those on the diagonal": _diagonal,
+    "those off the diagonal": lambda a: ~_diagonal(a),
+    "the first ones along the first axis": lambda a: _first(a, 0, 0),
+    "the last ones along the first axis": lambda a: _first(a, 0, -1),
+    "all but the first ones along the first axis": lambda a: ~_first(a, 0, 0),
+    "the first ones along the last axis": lambda a: _first(a, a.ndim - 1, 0),
+    "the last ones along the last axis": lambda a: _first(a, a.ndim - 1, -1),
+    "among those where the right one is negative": lambda a: a < 0,
+    "among those where the right one is tiny (below 1e-3)": lambda a: a.abs() < 1e-3,
+    "among those where the right one is large (beyond 100)": lambda a: a.abs() > 100,
+}
+_SOME = {words for words in _PLACES if words.startswith("among")}
+
+
+def depends_on_others(seen: Evidence) -> Diagnosis | None:
+    """Make all data like the first one: where each stands alone, the first result stays as it is."""
+    for i in seen.wrong:
+        ours, theirs = seen.expected[i], seen.received[i]
+        if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
+            continue
+        if ours.value.shape != theirs.value.shape:
+            continue
+        for axis, length in enumerate(ours.value.shape):
+            case = tuple(_all_like_the_first(value, length) for value in seen.cases[i])
+            right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+            if length < 2 or not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
+                continue
+            if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
+                continue
+            firsts = [o.value.detach().double().select(axis, 0) for o in (ours, right, theirs, yours)]
+            if near(firsts[0], firsts[1]) and not near(firsts[2], firsts[3]):
+                return Diagnosis(
+                    f"Along axis {axis} of your result the numbers influence each other: when the other data change, "
+                    "so does the first number. In the right answer each stands alone. "
+                    "Look for a mean, a sum or a maximum over too much."
+                )
+    return None
+
+
+def _all_like_the_first(value: Any, length: int) -> Any:
+    if not isinstance(value, Tensor) or length not in value.shape:
+        return value
+    changed = value.detach()
+    for axis, n in enumerate(value.shape):
+        if n == length:
+            changed = changed.narrow(axis, 0, 1).expand_as(changed)
+    return changed.clone().requires_grad_(value.requires_grad)
+
+
+def ignored(seen: Evidence) -> Diagnosis | None:
+    """An argument that changes the right result, and not the student's, in two cases at least."""
+    for at, name in enumerate(seen.names):
+        told = 0
+        for i in seen.wrong[:3]:
+            case = seen.cases[i]
+            other = _another(case[at]) if at < len(case) else None
+            if other is None or seen.received[i].value is None:
+                continue
+            given = (*case[:at], other, *case[at + 1 :])
+            right, yours = seen.try_again(seen.reference, given), seen.try_again(seen.answer, given)
+            if right.error is not None or yours.error is not None or seen.alike(right, seen.expected[i]):
+                continue
+            if not seen.alike(yours, seen.received[i]):
+                told = 0
+                break
+            told += 1
+        if told >= 2:
+            return Diagnosis(f"Your result does not depend on {name}; the right one does.")
+    return None
+
+
+def _another(value: Any) -> Any:
+    """A value of the same kind that is likely to be allowed too; None if there is none."""
+    if type(value) is float:
+        return 0.8 * value
+    if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+        by = torch.linspace(0.7, 0.9, value.numel(), dtype=value.dtype).reshape(value.shape)
+        return (by * value.detach()).requires_grad_(value.requires_grad)
+    if isinstance(value, Tensor) and value.numel() > 1:
+        other = value.flatten().flip(0).reshape(value.shape)
+        return None if torch.equal(other, value) else other
+    return None
