@@ -47,7 +47,7 @@ def _differs_on(exercise: Exercise, mutant: Callable, case: tuple) -> bool:
         return False  # both refuse
     if structural_difference(right.value, wrong.value):
         return True
-    return bool(exercise.compare.difference(right.value, wrong.value, {}))
+    return bool(exercise.compare.difference(right.value, wrong.value))
 
 
 def raises_everywhere(exercise: Exercise, mutant: Callable) -> bool:

@@ -187,12 +187,12 @@ def marked(student: str, *passed: str, **diagnoses: str) -> Marked:
     verdicts = {t.exercise: Verdict("not attempted", "not attempted") for t in one.tasks}
     verdicts |= {name: Verdict("passed", "ok: 3 cases") for name in passed}
     verdicts |= {name: Verdict("not yet", "not yet: on w (2, 3), 1 too much", d) for name, d in diagnoses.items()}
-    return Marked(student, verdicts, {"expected_counts": "def expected_counts(): return 1 < 2"}, "", 0.1)
+    return Marked(student, verdicts, {"clamped": "def clamped(): return 1 < 2"}, "", 0.1)
 
 
 def test_points_and_pages_say_what_came_of_it(tmp_path):
     students = [
-        marked("=<Ann>", "expected_counts", which_climbs="Hard EM climbs another function."),
+        marked("=<Ann>", "clamped", which_climbs="Hard EM climbs another function."),
         marked("Bö b/..", which_climbs="Hard EM climbs another function."),
     ]
     graded = grade.Graded(sheet("04_log_linear_models"), students)

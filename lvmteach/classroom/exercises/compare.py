@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,18 +13,20 @@ from torch import Tensor
 
 from lvmteach.classroom.exercises.difference import as_tensor, dtype_problem, largest_difference
 
+UNNAMED: Mapping[str, Any] = MappingProxyType({})  # inputs, where their names do not matter
+
 
 @runtime_checkable
 class Comparison(Protocol):
     """A way of comparing results of equal structure. `inputs`: the arguments of the call, by name."""
 
-    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:
         """What differs, in words; None if nothing does."""
 
     def alike(self, one: Any, other: Any) -> bool:
         """Whether two results come from the same (wrong) implementation."""
 
-    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    def parts(self, value: Any, inputs: Mapping[str, Any] = UNNAMED) -> dict[str, Tensor]:
         """Everything that is compared, by name: the results, and what else counts."""
 
 
@@ -37,7 +40,7 @@ class Close:
     def __init__(self, rtol: float = 1e-7, atol: float = 1e-9):
         self.rtol, self.atol = rtol, atol
 
-    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:
         for name, ours, theirs in paired_leaves(expected, received):
             if not self._close(ours, theirs):
                 return f"{name}{self._words(ours, theirs)}"
@@ -46,7 +49,7 @@ class Close:
     def alike(self, one: Any, other: Any) -> bool:
         return all(self._close(a, b) for _, a, b in paired_leaves(one, other))
 
-    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    def parts(self, value: Any, inputs: Mapping[str, Any] = UNNAMED) -> dict[str, Tensor]:
         leaves = paired_leaves(value, value)
         return {name.removesuffix(": ") or "result": as_tensor(leaf) for name, leaf, _ in leaves if is_number(leaf)}
 
@@ -66,7 +69,7 @@ class Close:
 class CloseWithGradients(Close):
     """Equal value, and equal gradient for every input that carries one. An input is recognised by its values."""
 
-    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any]) -> str | None:
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:
         if problem := super().difference(expected, received, inputs):
             return f"its value: {problem}"
         ours, theirs = self._by_input(expected, received, inputs)
@@ -76,7 +79,8 @@ class CloseWithGradients(Close):
         right = [name for name in ours if name not in wrong]
         beside = f" (that for {' and '.join(right)} is right)" if right else ""
         first = wrong[0]
-        return f"the value is right, its gradient for {first} is not{beside}: {self._words(ours[first], theirs[first])}"
+        whose = f" for {first}" if first in inputs else ""
+        return f"the value is right, its gradient{whose} is not{beside}: {self._words(ours[first], theirs[first])}"
 
     def alike(self, one: Any, other: Any) -> bool:
         if not super().alike(one, other):
@@ -84,7 +88,7 @@ class CloseWithGradients(Close):
         ours, theirs = self._by_input(one, other, {})
         return all(self._close(ours[name], theirs[name]) for name in ours)
 
-    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    def parts(self, value: Any, inputs: Mapping[str, Any] = UNNAMED) -> dict[str, Tensor]:
         grads, _ = self._by_input(value, value, inputs)
         return super().parts(value, inputs) | {f"gradient for {name}": grad for name, grad in grads.items()}
 
@@ -117,7 +121,7 @@ class SameDistribution:
     def __init__(self, false_alarm: float = 1e-8):
         self.false_alarm = false_alarm
 
-    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] | None = None) -> str | None:
+    def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:
         for name, ours, theirs in paired_leaves(expected, received):
             for word, power in (("mean", 1), ("mean square", 2)):
                 a, b = as_tensor(ours).double() ** power, as_tensor(theirs).double() ** power
@@ -132,7 +136,7 @@ class SameDistribution:
         """At one in a thousand: two samples of the same wrong sampler pass."""
         return SameDistribution(1e-3).difference(one, other) is None
 
-    def parts(self, value: Any, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    def parts(self, value: Any, inputs: Mapping[str, Any] = UNNAMED) -> dict[str, Tensor]:
         return {}  # draws are never equal: nothing can be read off them one by one
 
     @staticmethod

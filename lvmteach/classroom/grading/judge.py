@@ -264,7 +264,7 @@ class Answer(Elsewhere):
             self.last = Outcome(timed_out=True) if self.ended == OVERTIME else Outcome(error=RuntimeError(self.ended))
             return self.last
         try:
-            value, error, *words, timed_out = said
+            value, error, *words, timed_out, models = said
             where, printed, changed = map(str, words)
         except (TypeError, ValueError):
             return Outcome(error=RuntimeError("its result cannot be sent"))
@@ -272,7 +272,8 @@ class Answer(Elsewhere):
             self.sitting.end()  # whatever it has left half done goes with the desk
             self.last = Outcome(timed_out=True)
             return self.last
-        return Outcome(value, error and _error(*map(str, error)), where, printed, changed)
+        models = tuple(models) if isinstance(models, tuple | list) else ()
+        return Outcome(value, error and _error(*map(str, error)), where, printed, changed, models=models)
 
 
 def _error(name: str, words: str) -> Exception:
