@@ -7,7 +7,7 @@
 # make present  JupyterLab for a projector                  make demos      the live demos alone, as pages
 # make explorables  js/ of the live demos -> built/, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
-# make bench    speed beside peers                          make bench-widgets   slider to new pixels
+# make bench    speed beside peers                          make bench-explorables   the hand to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
 PYTHON ?= python3
 VENV   ?= .venv
@@ -16,7 +16,7 @@ READY   = $(VENV)/.ready
 ONLY   ?=
 TEXT    = $(wildcard notebooks/text/*.py solutions/text/*.py)
 
-.PHONY: lab present demos slides site explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-widgets clean
+.PHONY: lab present demos slides site explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-explorables clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml
@@ -100,9 +100,9 @@ bench: $(VENV)/.bench
 bench-scaling: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.scaling
 
-bench-widgets: $(READY)
-	$(BIN)/python -m benchmarks.widgets $(ONLY)
-	$(BIN)/python -m benchmarks.explorables
+bench-explorables: $(READY)
+	$(BIN)/python -m benchmarks.explorables $(ONLY)
+	$(BIN)/python -m benchmarks.pages $(ONLY)
 
 clean:
 	find build -mindepth 1 -maxdepth 1 -not -name long -exec rm -rf {} +  # build/long: hours of training

@@ -3,33 +3,52 @@
     python -m benchmarks.explorables              every one, at rest and while a cell trains a VAE
     python -m benchmarks.explorables climb        those named
 
-As `benchmarks.widgets`, whose demos they replace: the first and last moment are the page's own. Exits with 1 if a
-target is missed.
+The first and last moment are the page's own: the pointer event, and the end of the frame in which the new picture was
+painted. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 from pathlib import Path
-
-from benchmarks.widget_cells import IMPORTS, MODELS, TRAIN
-from benchmarks.widgets import DRAG, FRAME, MOVES, WARM_UP, Measured
-
-import lab  # of tests/, which widget_cells has put on the path  # isort: skip
+from typing import NamedTuple
 
 from lvmteach.classroom.explorables import kit
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+import lab
+from lab_cells import IMPORTS, TRAIN
+
+WARM_UP, MOVES, DRAG = 3, 20, 40
+FRAME = 16  # milliseconds between the moves of a real mouse
 MEDIAN, WORST, PICTURES = 16.0, 50.0, 39  # milliseconds, milliseconds, of the 40 moves of a drag
 BY_HAND = ("latent_explorer", "kl_explorer", "stepper", "drawing")  # on the picture; the others by their first slider
 LADDERS = {"climb": 16}  # values that the first slider has: a drag cannot give more pictures
+
+
+class Measured(NamedTuple):
+    """Milliseconds from single moves to their pictures, and how many pictures a quick drag gave."""
+
+    latencies: list[float]
+    frames: int
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.latencies)
+
+    def __str__(self) -> str:
+        slow = statistics.quantiles(self.latencies, n=10)[-1]
+        return f"{self.median:6.0f} {slow:6.0f} {max(self.latencies):6.0f} {self.frames:7d}"
 
 
 def main(names: list[str]) -> int:
     """Print the table; the exit status says whether a target was missed."""
     chosen = [name for name in kit.names() if not names or name in names]
     show = [f"explore({name!r})" for name in chosen]
-    cells = [f"{IMPORTS}\nfrom lvmteach.classroom.explorables import explore", MODELS, *show]
+    cells = [IMPORTS, *show]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder, home = Path(temporary) / "notebooks", Path(temporary) / "jupyter"
         folder.mkdir(), home.mkdir()
@@ -64,7 +83,7 @@ def measure(page: lab.Lab, notebook: str, names: list[str], training: int | None
         page.start_all()
         page.wait_for_cell(training)
     found = []
-    for number, name in enumerate(names, 2):  # below the cells of imports and models
+    for number, name in enumerate(names, 1):  # below the imports
         # Cells far from view are not on the page.
         page.page.evaluate(
             "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", number

@@ -219,6 +219,21 @@ class Lab:
         """The live demos on the page, in order."""
         return self.page.locator(".lvm-explore").all()
 
+    def explorables(self) -> list[Locator]:
+        """The demos on the page that compute in it, in order."""
+        return self.page.locator(".lvm-explorable").all()
+
+    def ask(self, expression: str) -> str:
+        """The representation of a Python expression in the notebook's kernel, once it is idle."""
+        told = """async (it) => {
+          const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+          const reply = await kernel.requestExecute({ code: "", user_expressions: { it } }).done;
+          return reply.content.user_expressions.it;
+        }"""
+        found = self.page.evaluate(told, expression)
+        assert found["status"] == "ok", found
+        return found["data"]["text/plain"]
+
     def pixels(self, exploration: Locator) -> str:
         """What the exploration's picture shows, as a hash of its pixels."""
         return exploration.locator(".lvm-picture img").evaluate(PIXELS)
@@ -263,6 +278,17 @@ class Lab:
                 self.page.mouse.down()
             each()
         self.page.mouse.up()
+
+    def drag_place(self, explorable: Locator, places: list[tuple[float, float]]) -> None:
+        """The same on the first panel of an explorable that takes the hand."""
+        box = explorable.locator(".lvm-takes-hand").first.bounding_box()
+        for number, (across, down) in enumerate(places):
+            self.page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+            if number == 0:
+                self.page.mouse.down()
+            self.page.wait_for_timeout(50)
+        self.page.mouse.up()
+        self.page.wait_for_timeout(100)
 
     def settle(self, quiet: float = 0.1) -> None:
         """Wait until the kernel has dealt with all that the widgets sent, and no picture comes for `quiet` seconds."""

@@ -1,4 +1,4 @@
-"""The demos of stages 08 and 09 as a lecturer meets them: JupyterLab, a mouse, and no network."""
+"""Live demos as a lecturer meets them: JupyterLab, a mouse, and no network."""
 
 import os
 import time
@@ -7,13 +7,12 @@ from pathlib import Path
 import lab
 import nbformat
 import pytest
-from demo_cells import BREAKS, DEMOS, IMPORTS, MODELS, TRAIN
+from lab_cells import BREAKS, EXPLORABLE, IMPORTS, TRAIN, WIDGET
 
 ROOT = Path(__file__).parent.parent
 STAGE_08 = ROOT / "notebooks" / "08_vae.ipynb"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-# Fractions of each demo's picture, from its top left: a stroke within the panel that takes the mouse.
-STROKES = {"LatentExplorer": [(0.15, 0.3), (0.3, 0.7)], "Drawing": [(0.1, 0.3), (0.2, 0.3), (0.15, 0.7)]}
+STROKE = [(0.15, 0.3), (0.3, 0.7)]  # on the left panel of the board, in fractions from the picture's top left
 # Twelve to fourteen seconds on two quiet cores, and the promise is 15; a busy machine is not a broken notebook.
 LEAST = "fig, ax = plots.figure()\nax.plot([0, 1])\nplots.show(fig, alt='A line that rises from zero to one')"
 TIMES_AN_IMPORT = 8  # to the first figure of a stage, against a notebook that imports and draws, on the same machine
@@ -26,8 +25,8 @@ def open_notebook(tmp_path_factory):
         why = "there is no chromium; install it (apt-get install chromium) or name it in the variable CHROMIUM"
         pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")
-    lab.write_notebook(folder / "demos.ipynb", IMPORTS, MODELS, *DEMOS.values())
-    lab.write_notebook(folder / "training.ipynb", IMPORTS, MODELS, DEMOS["LatentExplorer"], BREAKS, TRAIN)
+    lab.write_notebook(folder / "demos.ipynb", IMPORTS, WIDGET, EXPLORABLE)
+    lab.write_notebook(folder / "training.ipynb", IMPORTS, WIDGET, BREAKS, EXPLORABLE, TRAIN)
     lab.write_notebook(folder / "least.ipynb", IMPORTS, LEAST)
     without_outputs(STAGE_08, folder / "08_vae.ipynb")
     with lab.server(folder, home) as url, lab.browser() as chrome:
@@ -56,15 +55,20 @@ def demos(open_notebook):
     return page
 
 
-def exploration(page, name):
-    one = page.explorations()[list(DEMOS).index(name)]
-    page.show(one)
+@pytest.fixture
+def board(demos):
+    """A demo whose Python stands in its cell."""
+    (one,) = demos.explorations()
+    demos.show(one)
     return one
 
 
-@pytest.fixture(params=DEMOS)
-def demo(request, demos):
-    return exploration(demos, request.param)
+@pytest.fixture
+def walk(demos):
+    """An explorable."""
+    (one,) = demos.explorables()
+    one.scroll_into_view_if_needed()
+    return one
 
 
 def look(page, demo):
@@ -73,64 +77,67 @@ def look(page, demo):
     return page.pixels(demo)
 
 
-def test_every_slider_reaches_both_ends_and_the_picture_follows(demos, demo):
-    sliders = demo.locator(".widget-hslider").all()
-    for slider in sliders:
-        seen = []
-        for end, said in ((1.0, "aria-valuemax"), (0.0, "aria-valuemin")):
-            demos.drag_slider(slider, [1 - end, 0.5, end])
-            seen.append(look(demos, demo))
-            handle = slider.locator(".noUi-handle")
-            assert float(handle.get_attribute("aria-valuenow")) == float(handle.get_attribute(said))
-        assert seen[0] != seen[1], slider.text_content()
+def test_a_slider_reaches_both_ends_and_the_picture_follows(demos, board):
+    (slider,), seen = board.locator(".widget-hslider").all(), []
+    for end, said in ((1.0, "aria-valuemax"), (0.0, "aria-valuemin")):
+        demos.drag_slider(slider, [1 - end, 0.5, end])
+        seen.append(look(demos, board))
+        handle = slider.locator(".noUi-handle")
+        assert float(handle.get_attribute("aria-valuenow")) == float(handle.get_attribute(said))
+    assert seen[0] != seen[1]
 
 
-@pytest.mark.parametrize("name", STROKES)
-def test_the_mouse_on_the_picture(demos, name):
-    demo = exploration(demos, name)
-    seen = {look(demos, demo)}
-    for places in (STROKES[name], [(x + 0.03, y) for x, y in STROKES[name]]):
-        demos.drag_picture(demo, places)
-        seen.add(look(demos, demo))
+def test_the_mouse_on_the_picture(demos, board):
+    seen = {look(demos, board)}
+    for places in (STROKE, [(x + 0.03, y) for x, y in STROKE]):
+        demos.drag_picture(board, places)
+        seen.add(look(demos, board))
     assert len(seen) == 3
 
 
-def test_a_press_beside_the_panel_that_takes_the_mouse_does_nothing(demos):
-    demo = exploration(demos, "Drawing")
-    before = look(demos, demo)
-    demos.drag_picture(demo, [(0.9, 0.3), (0.8, 0.6)])
-    assert look(demos, demo) == before
+def test_a_press_beside_the_panel_that_takes_the_mouse_does_nothing(demos, board):
+    before = look(demos, board)
+    demos.drag_picture(board, [(0.9, 0.3), (0.8, 0.6)])
+    assert look(demos, board) == before
 
 
-def test_arrow_keys_on_the_picture(demos):
-    demo = exploration(demos, "LatentExplorer")
-    before, words = look(demos, demo), demo.locator(".lvm-summary").text_content()
-    demo.locator("img").focus()
+def test_arrow_keys_on_the_picture(demos, board):
+    before, words = look(demos, board), board.locator(".lvm-summary").text_content()
+    board.locator("img").focus()
     for key in ("ArrowRight", "ArrowUp", "ArrowUp"):
         demos.page.keyboard.press(key)
-    assert look(demos, demo) != before
-    assert demo.locator(".lvm-summary").text_content() != words
+    assert look(demos, board) != before
+    assert board.locator(".lvm-summary").text_content() != words
 
 
-@pytest.mark.parametrize(
-    ("name", "button"), [("Drawing", "Wipe"), ("Drawing", "Next example"), ("Climb", "New samples")]
-)
-def test_buttons(demos, name, button):
-    demo = exploration(demos, name)
-    before = look(demos, demo)
-    demo.get_by_role("button", name=button).click()
-    assert look(demos, demo) != before
+def test_a_button(demos, board):
+    demos.drag_slider(board.locator(".widget-hslider"), [0.5, 0.4])
+    before = look(demos, board)
+    board.get_by_role("button", name="Double").click()
+    assert look(demos, board) != before
 
 
-def test_words_for_those_who_do_not_see_it(demos, demo):
-    picture, summary = demo.locator("img"), demo.locator(".lvm-summary")
+def test_words_for_those_who_do_not_see_it(board):
+    picture, summary = board.locator("img"), board.locator(".lvm-summary")
     assert summary.text_content() in picture.get_attribute("alt")
     assert len(picture.get_attribute("alt")) > len(summary.text_content()) + 20
     assert summary.get_attribute("aria-live") == "polite"
-    for slider in demo.locator(".widget-hslider").all():
-        assert (
-            slider.locator("[role=slider]").get_attribute("aria-label") == slider.locator("label").text_content() != ""
-        )
+    slider = board.locator(".widget-hslider")
+    assert slider.locator("[role=slider]").get_attribute("aria-label") == slider.locator("label").text_content() != ""
+
+
+def test_an_explorable_follows_the_hand_and_python_knows(demos, walk):
+    before, words = demos.ask("walk.values"), walk.locator(".lvm-words")
+    demos.drag_place(walk, STROKE)
+    after = demos.ask("walk.values")
+    assert after != before
+    assert demos.ask("'z = ({:.2f}, {:.2f})'.format(*walk.values['z'])").strip("'") in words.text_content()
+    assert demos.ask("float(walk.result.log_p_z)")[:5] in words.text_content()
+
+
+def test_an_explorable_follows_python(demos, walk):
+    demos.ask("walk.move(z=(0.25, -1.5))")
+    walk.locator(".lvm-words", has_text="z = (0.25, -1.50)").wait_for()
 
 
 @pytest.fixture
@@ -144,14 +151,20 @@ def training(open_notebook):
 
 
 def test_drags_while_a_cell_trains(training):
-    demo, _ = training.explorations()
-    training.show(demo)
-    seen = {training.pixels(demo)}
-    for places in ([(0.15, 0.3), (0.3, 0.7)], [(0.3, 0.7), (0.2, 0.4)]):
-        training.drag_picture(demo, places)
-        seen.add(look(training, demo))
+    board, _ = training.explorations()
+    training.show(board)
+    seen = {training.pixels(board)}
+    for places in (STROKE, [(0.3, 0.7), (0.2, 0.4)]):
+        training.drag_picture(board, places)
+        seen.add(look(training, board))
+    (walk,) = training.explorables()
+    walk.scroll_into_view_if_needed()
+    said = {walk.locator(".lvm-words").text_content()}
+    for places in (STROKE, [(0.3, 0.7), (0.2, 0.4)]):
+        training.drag_place(walk, places)
+        said.add(walk.locator(".lvm-words").text_content())
     assert training.busy(5), "the cell was to train all the while"
-    assert len(seen) == 3
+    assert len(seen) == len(said) == 3
 
 
 def test_an_error_is_shown_where_one_looks_and_goes_away_again(training):

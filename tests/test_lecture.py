@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lvmteach.classroom.explorables.scenes.wake_sleep import SLEEPS, record, recorded
+from lvmteach.classroom.explorables.wake_sleep import SLEEPS, record, recorded
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.notebooks import from_text
 from lvmteach.helmholtz import bars

@@ -4,7 +4,6 @@
 trained: a second run of the notebooks is not needed. Here it is shown that the runs are strict, and that this helps.
 """
 
-import ast
 import os
 import re
 import subprocess
@@ -12,10 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_cells import BREAKS
 from lab import write_notebook
+from lab_cells import BREAKS
 
-from lvmteach.classroom.explorables import scenes
 from lvmteach.classroom.publish.notebooks import from_text
 
 ROOT = Path(__file__).parent.parent
@@ -64,18 +62,3 @@ def test_live_demos_have_a_key_frame_beside_them(text):
     frames = [i for i, source in enumerate(code) if "key_frame(" in source]
     for i in live:
         assert any(abs(i - j) <= 2 for j in frames), f"no key frame beside: {code[i][:80]}"
-
-
-def demo_modules():
-    return sorted(path for path in Path(scenes.__path__[0]).glob("*.py") if path.stem != "__init__")
-
-
-@pytest.mark.parametrize("path", demo_modules(), ids=lambda path: path.stem)
-def test_no_demo_touches_pyplot_or_displays_by_itself(path):
-    names = {
-        alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    assert not [name for name in names if "pyplot" in name or name.startswith(("IPython", "ipywidgets"))]

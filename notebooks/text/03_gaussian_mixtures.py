@@ -50,8 +50,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from lvmteach import mixtures
 from lvmteach.classroom.explorables import explore
 from lvmteach.classroom.explorables.predict import predict
-from lvmteach.classroom.explorables.scenes import mixtures as demo
-from lvmteach.classroom.figures import diagram, plots
+from lvmteach.classroom.figures import clusters, diagram, plots
 from lvmteach.em import em, em_steps, fishers_identity
 from lvmteach.mixtures import Mixture, Prior, fit_from, fit_mixture, log_joint, log_likelihood, responsibilities, sample
 from lvmteach.runtime import seeded
@@ -95,8 +94,8 @@ with seeded(1):
     x, z = sample(truth, N)
     fresh, _ = sample(truth, 5000)  # for testing: never fitted to
 fig, (left, right) = plots.figure(1, 2, size=(11, 4.2), sharex=True, sharey=True)
-demo.draw(left, x, r=torch.nn.functional.one_hot(z).double(), title="what was drawn: (x, z)")
-demo.draw(right, x, title="what you get: x")
+clusters.draw(left, x, r=torch.nn.functional.one_hot(z).double(), title="what was drawn: (x, z)")
+clusters.draw(right, x, title="what you get: x")
 plots.show(fig, alt="Left, three clouds of points in three colours. Right, the same points, all grey.")
 
 
@@ -151,7 +150,7 @@ white = torch.linalg.solve_triangular(torch.linalg.cholesky(one.covariances[0]),
 near = (white.norm(dim=0) < 0.5).double()
 promised = 1 - math.exp(-(0.5**2) / 2)  # mass of a Gaussian in the plane within r deviations: 1 - exp(-r^2 / 2)
 fig, ax = plots.figure(size=(7, 4.6))
-demo.draw(ax, x, one, torch.ones(N, 1), title="one Gaussian, two standard deviations")
+clusters.draw(ax, x, one, torch.ones(N, 1), title="one Gaussian, two standard deviations")
 plots.ellipse(ax, one.means[0], one.covariances[0], deviations=0.5, color=plots.BLACK, linestyle="--")
 ax.set(xlim=(-5.2, 5.2), ylim=(-4, 4))
 plots.show(
@@ -241,7 +240,7 @@ states = list(itertools.islice(em_steps(x, guess, expect, maximise), 60))
 fig, axes = plots.figure(1, 4, size=(12.5, 3.5), sharex=True, sharey=True)
 for ax, step in zip(axes, (0, 1, 3, 30), strict=True):
     state = states[step]
-    demo.draw(ax, x, state.params, state.expected, title=f"step {step}: {state.log_lik:.3f} nats")
+    clusters.draw(ax, x, state.params, state.expected, title=f"step {step}: {state.log_lik:.3f} nats")
 plots.show(
     fig,
     alt="Four panels: three circles at the centre at the start; after 1, 3 and 30 steps three ellipses cover the clouds.",
@@ -568,8 +567,8 @@ with seeded(5):
     soft = fit_mixture(long, 2, restarts=5).params
 hard = KMeans(2, n_init=10, random_state=0).fit(long.numpy()).labels_
 fig, (left, right) = plots.figure(1, 2, size=(11, 3.8), sharex=True, sharey=True)
-demo.draw(left, long, r=torch.nn.functional.one_hot(torch.tensor(hard).long()).double(), title="K-means")
-demo.draw(right, long, soft, responsibilities(long, soft), title="mixture, full covariances")
+clusters.draw(left, long, r=torch.nn.functional.one_hot(torch.tensor(hard).long()).double(), title="K-means")
+clusters.draw(right, long, soft, responsibilities(long, soft), title="mixture, full covariances")
 plots.show(
     fig, alt="Two flat clouds. K-means cuts across both, left from right; the mixture gives each cloud one ellipse."
 )

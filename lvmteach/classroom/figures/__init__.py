@@ -1,1 +1,1 @@
-"""Figures: the look they share (`plots`) and the course in pictures (`course`)."""
+"""Figures: the look they share (`plots`), diagrams, mixtures (`clusters`), and the course in pictures (`course`)."""

@@ -37,6 +37,7 @@ function gradients(y, tau) {
 export default {
   about: "Four hundred soft draws on the triangle of three classes; beside it mean and spread of a gradient over the temperature.",
   start: { tau: 0.5, place: [0.45, 0.26], seed: 2 },
+  allows: { seed: (seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32 },
   controls: [
     { kind: "ladder", name: "tau", label: "temperature τ", options: LADDER },
     { kind: "point", name: "place", panel: 0, label: "probabilities π" },
