@@ -28,6 +28,13 @@
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
@@ -152,7 +159,7 @@ for one, a in zip(c.tolist(), best_shift(c).tolist(), strict=True):
 #   all weights of a column.
 # - Result: the shape of the further axes, `log_w.shape[1:]`.
 #
-# Write it out; of the functions that PyTorch has for the purpose, use none, or compare with one afterwards.
+# Write it out by hand, and compare with the function that PyTorch has for the purpose afterwards.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -441,7 +448,8 @@ for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
 # coordinates. Derive $\mathbb E_q[w^2] = \int p(z)^2 / q(z)\, dz$, and return its logarithm.
 #
 # - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances.
-# - Result: $(C)$, in nats; `math.inf` where the integral diverges, never NaN.
+# - Result: $(C)$, in nats; `math.inf` where the integral diverges, on the boundary too, never NaN. $D$ may be in the
+#   hundreds.
 #
 # <details><summary>Hint 1</summary>
 #

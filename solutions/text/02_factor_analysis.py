@@ -33,6 +33,13 @@
 # shows what yours will show. Logarithms are natural; tensors are float64. The model throughout:
 #
 # $$z \sim \mathcal N(0, I_L), \qquad x \mid z \sim \mathcal N(\mu + W z, \Psi)$$
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
@@ -160,6 +167,7 @@ for name, one in (("as it came", far[:1]), ("ten times as far", far[1:])):
 #
 # Return $\log p(x_n) = \log \mathcal N(x_n; \mu, W W^\top + \Psi)$ for each datum, in nats. The data may have a hundred
 # thousand columns, so nothing of shape $D \times D$ may be made on the way; `torch.diag(psi)` is such a thing.
+# Rows are few: $N \times N$ is no concern here.
 #
 # - Arguments as before. Result: $(N)$, summed over columns and not over data.
 #
@@ -426,7 +434,8 @@ for letter, before, after in zip("abcd", told(W), told(W @ turn), strict=True):
 # Two runs of EM end in different loadings $W$ and $V$. To compare them, turn one onto the other. Return the orthogonal
 # $R$ that minimises $\lVert W R - V \rVert^2$, the sum of squares of all entries.
 #
-# - `W`, `V` $(D, L)$. Result: $(L, L)$, with $R^\top R = I$; reflections are welcome.
+# - `W`, `V` $(D, L)$, with $W^\top V$ of full rank, so that there is one $R$ only. Result: $(L, L)$, with $R^\top R = I$;
+#   reflections are welcome.
 #
 # <details><summary>Hint 1</summary>
 #

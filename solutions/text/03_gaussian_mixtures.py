@@ -30,6 +30,13 @@
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
@@ -182,8 +189,8 @@ assert np.allclose(r[30:], special.softmax(log_p_xz[30:].numpy(), axis=1), atol=
 #
 # Return $\log p(x_1, \dots, x_N)$ of all data together, in nats: the number that EM raises.
 #
-# - `log_p_xz` $(N, C)$, with entries as before.
-# - Result: one number (a tensor without axes), summed over the data.
+# - `log_p_xz` $(N, C)$, with entries from $-2000$ to $900$; $-\infty$ for an impossible component, never for a whole row.
+# - Result: one number, summed over the data.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -34,6 +34,13 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Uniform numbers come in as arguments: nothing is left to chance. Units are zeros and ones
 # in float64.
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
@@ -128,7 +135,7 @@ assert ((z_2.mean(0) - exact).abs() < 5 * (exact * (1 - exact) / 100_000).sqrt()
 # *10 minutes, difficulty 2 of 3, from notebook 06 "One rule for every coin"*
 #
 # A layer of coins has logits $a = \text{given}\, W + b$. Derive the gradient, with respect to $W$ and $b$, of the
-# log-probability of its `target`: *summed over units, mean over the batch*. Write it by hand, without autograd.
+# log-probability of its `target`: *summed over units, mean over the batch*. Write it by hand.
 #
 # - `given` $(B, I)$, `target` $(B, O)$, zeros and ones; `weight` $(I, O)$; `bias` $(O)$.
 # - Result: the pair `(for_weight, for_bias)`, shaped like `weight` and `bias`.

@@ -31,6 +31,13 @@
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Draws come in as arguments: nothing is left to chance. Tensors are float64.
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
@@ -341,7 +348,7 @@ assert abs(squares.mean() - left) < 5 * squares.std() / math.sqrt(runs)
 #
 # Now $f$ has a slope. For $q = \mathcal N(\mu, \mathrm{diag}(\sigma^2))$ write the draws as a function of noise, and
 # return the pair of reparameterised estimates of $\nabla_\mu\, \mathbb E_q[f]$ and $\nabla_\sigma\, \mathbb E_q[f]$.
-# Do it by hand, by the chain rule, without autograd.
+# Do it by hand, by the chain rule.
 #
 # - `slope`, a function: from points $(K, D)$ to the gradients $\nabla_z f$ there, $(K, D)$.
 # - `mean` $(D)$; `scale` $(D)$, the standard deviations; `eps` $(K, D)$, standard normal noise.
@@ -444,7 +451,7 @@ for D, (scored, _) in measured.items():
 #
 # - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$; `u` $(K, L)$, uniform numbers: a coin shows 1 where
 #   $u < \sigma(\text{logit})$.
-# - Result: $(L)$.
+# - Result: $(L)$, the mean over the $K$ draws.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -32,6 +32,13 @@
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Weights and noise come in as arguments: nothing is left to chance. The checks use float64.
+#
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
+# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
+# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
+# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
+# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
+# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
 
 # %%
 import math
