@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lvmteach.annotated import as_annotated
 from lvmteach.arguments import at_least
+from lvmteach.covariance import Prior
 from lvmteach.em import ConvergenceWarning
 from lvmteach.mixtures import Mixture, covariance_matrices, fit_from, log_likelihood, random_start
 from lvmteach.vae import VAE, MixturePrior, Terms
@@ -87,6 +88,7 @@ def fit_clusters(
     C: int,
     *,
     covariance: str = "full",
+    prior: Prior | None = None,
     restarts: int = 8,
     max_steps: int = 200,
     tol: float = 1e-3,
@@ -100,6 +102,7 @@ def fit_clusters(
     Args:
         x: data whose codes are clustered.
         held_out: other data, which choose between the starts.
+        prior: of the covariances, where data are few; x may hold an image more than once, for a draw each time.
         tol: EM stops when a step gains less, in nats a datum.
     """
     at_least(1, C=C, restarts=restarts)
@@ -110,7 +113,8 @@ def fit_clusters(
     z, unseen = draws_of_q(model, x)[:, active].double(), draws_of_q(model, held_out)[:, active].double()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start that is still creeping is judged as it stands
-        fits = [fit_from(z, _start(z, C, covariance), max_steps=max_steps, tol=tol).params for _ in range(restarts)]
+        starts = [_start(z, C, covariance, prior) for _ in range(restarts)]
+        fits = [fit_from(z, start, prior=prior, max_steps=max_steps, tol=tol).params for start in starts]
     scores = torch.stack([log_likelihood(unseen, fit).mean() for fit in fits])
     order = scores.argsort(descending=True)
     return Choice(tuple(fits[i] for i in order.tolist()), scores[order], active)
@@ -143,9 +147,9 @@ def merge(params: Mixture, C: int) -> Mixture:
     return Mixture(w, m, S if params.covariances.ndim == 3 else S.diagonal(dim1=1, dim2=2))
 
 
-def _start(z: Tensor, C: int, covariance: str) -> Mixture:
-    many = fit_from(z, random_start(z, 3 * C, covariance=covariance), max_steps=60, tol=3e-3).params
-    return merge(many, C)
+def _start(z: Tensor, C: int, covariance: str, prior: Prior | None) -> Mixture:
+    start = random_start(z, 3 * C, covariance=covariance, prior=prior)
+    return merge(fit_from(z, start, prior=prior, max_steps=60, tol=3e-3).params, C)
 
 
 @as_annotated

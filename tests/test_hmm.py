@@ -215,6 +215,22 @@ def test_a_long_sequence_neither_underflows_nor_asks_for_more_than_its_states():
     assert joint == pytest.approx(path.log_prob.item(), rel=1e-11)
 
 
+def test_a_state_that_looks_hopeless_for_a_while_is_not_lost():
+    """From state 0 there is no return. The first step speaks for it by 5000 nats, all others against it by as much."""
+    means = torch.tensor([[0.0], [100.0]])
+    params = HMM(torch.tensor([0.5, 0.5]), torch.tensor([[1.0, 0.0], [0.5, 0.5]]), Gaussian(means, torch.ones(2, 1)))
+    x = torch.tensor([[[0.0], [100.0], [100.0]]])
+    log_b = stats.norm.logpdf(x[0].numpy(), means[:, 0].numpy())  # (T, C)
+    with np.errstate(divide="ignore"):
+        log_start, log_A = np.log(params.start.numpy()), np.log(params.transition.numpy())
+    paths = itertools.product(range(2), repeat=3)
+    each = [log_start[a] + log_A[a, b] + log_A[b, c] + log_b[0, a] + log_b[1, b] + log_b[2, c] for a, b, c in paths]
+    truth = np.logaddexp.reduce(each)
+    assert truth < -4900
+    np.testing.assert_allclose(log_likelihood(x, params), truth, rtol=1e-12)
+    np.testing.assert_allclose(posterior(x, params).state[0, :, 1], [1, 1, 1], atol=1e-12)
+
+
 class Largest(torch.utils._python_dispatch.TorchDispatchMode):
     """The most numbers that any tensor made within the block holds."""
 

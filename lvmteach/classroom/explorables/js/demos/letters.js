@@ -4,6 +4,7 @@ import { mixed } from "../theme.js";
 import { fixed } from "../words.js";
 
 const C = 2, V = 27, SHOWN = 8, MOST = 40;
+const ROW = 32, ROWS = 8; // letters drawn: few enough to be read on a phone
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz ";
 
 // Forward and backward through one line, columns scaled; adds expected counts to `total`, writes p(z_t | x) to `state`.
@@ -80,13 +81,13 @@ export default {
 
   layout: { columns: [1.7, 1], wide: 2.6 },
   panels: [
-    { x: [0, 101], y: [SHOWN + 0.5, 0.5], xlabel: "letters, by state", yticks: [] },
+    { x: [0, ROW + 1], y: [ROWS + 0.5, 0.5], xlabel: "letters, by state", xticks: [], yticks: [] },
     { x: [-0.7, 26.7], y: [0, 1], ylabel: "share in the first state", xticks: [...ALPHABET].map((a, v) => [v, a === " " ? "_" : a]) },
   ],
 
-  moving([text, bars], { x, T }, { share, shown }, _, theme) {
-    const colours = [theme.orange, theme.blue], places = [...shown].flatMap((_, i) => [(i % T) + 1, Math.floor(i / T) + 1]);
-    text.marks(places, (i) => (ALPHABET[x[i]] === " " ? "·" : ALPHABET[x[i]]), (i) => mixed(colours, [shown[i], 1 - shown[i]]), 0.72);
+  moving([text, bars], { x }, { share, shown }, _, theme) {
+    const colours = [theme.orange, theme.blue], places = Array.from({ length: ROW * ROWS }, (_, i) => [(i % ROW) + 1, Math.floor(i / ROW) + 1]).flat();
+    text.marks(places, (i) => (ALPHABET[x[i]] === " " ? "·" : ALPHABET[x[i]]), (i) => mixed(colours, [shown[i], 1 - shown[i]]), 0.95);
     const at = [...share].map((_, v) => v);
     bars.bars(at, at.map(() => 0), [...share], 0.8, { color: theme.orange, alpha: 0.85 });
   },

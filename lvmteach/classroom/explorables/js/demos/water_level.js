@@ -50,7 +50,7 @@ export default {
   },
 
   moving([bars, curve], { values }, { level, rate, distortion }, _, theme) {
-    bars.bars([1, 2, 3, 4, 5, 6], values.map(() => 0), values.map((l) => Math.min(l, level)), 0.8, { color: theme.blue, label: "given up" });
+    bars.bars([1, 2, 3, 4, 5, 6], values.map(() => 0), values.map((l) => Math.min(l, level)), 0.8, { color: theme.grey, label: "given up" });
     bars.line([0.4, 6.6], [level, level], { color: theme.red, dash: [8, 5], label: "β σ²" });
     curve.dots([rate], [distortion], { color: theme.red, radius: 7, edge: theme.ink });
   },
