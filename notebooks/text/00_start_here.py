@@ -38,8 +38,8 @@ import numpy as np
 import torch
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits, make_moons
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestCentroid
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor, NearestCentroid
 from torch import nn
 from torch.distributions import Bernoulli
 
@@ -57,7 +57,7 @@ from lvmteach.runtime import report, seeded
 # (the marks are for you). Drag the ring, or use the arrow keys.
 #
 # - Walk from one digit to another. What lies between them?
-# - Go to the edge of the plane. Which images does the model hold for improbable?
+# - Go to the edge of the plane. There $p(z)$ is small: the model finds these images improbable. What do they look like?
 
 # %%
 walk = explore("latent_explorer")
@@ -91,7 +91,7 @@ assert 0 <= images.train.min() <= images.train.max() <= 1
 # %% [markdown]
 # ## How a notebook of this course works
 #
-# - **Commit an answer before you run.** Where a question stands, answer it, then run the next cell. Being wrong for a reason that you can name is how this is learnt.
+# - **Commit an answer before you run.** Where a question stands, answer it, then run the next cell. You learn most where your answer was wrong and you can say why.
 # - **Nothing is claimed that is not computed.** A number in the text is computed in a cell, and an `assert` compares it with an
 #   *oracle*: an exact value that was found another way. If you break something, a cell will tell you.
 # - **Core and further.** Sections headed *Further* are for later; all others make up a lecture of 45 minutes.
@@ -336,10 +336,12 @@ filled = x.clone()
 filled[:, low] = posterior(x[:, high], seen).mean @ W[low].T + mu[low]
 error = (filled - x)[:, low].square().mean().sqrt()
 mean_fill = (x.mean(0) - x)[:, low].square().mean().sqrt()
-fig, ax = plots.figure(size=(9, 4))
-rows = torch.cat([x[:15], torch.cat([x[:15, high], torch.zeros(15, 32)], 1), filled[:15].clamp(0, 1)])
-plots.image_grid(ax, rows, (8, 8), cols=15)
-ax.set_title(f"fill in: truth, seen, filled\nerror {error:.2f} a pixel, {mean_fill:.2f} by the mean image")
+print(f"root mean square error a pixel: {error:.3f}, by the mean image {mean_fill:.3f}")
+fig, axes = plots.figure(3, 1, size=(9, 4.2))
+seen_only = torch.cat([x[:15, high], torch.zeros(15, 32)], 1)
+for ax, (name, images8) in zip(axes, {"truth": x, "seen": seen_only, "filled in": filled}.items(), strict=True):
+    plots.image_grid(ax, images8[:15].clamp(0, 1), (8, 8), cols=15)
+    ax.set_title(name, loc="left")
 plots.show(fig, alt="Three rows: digits, their upper halves, and the upper halves completed by the model.")
 
 # %% tags=["check"]
@@ -348,7 +350,18 @@ assert np.allclose(filled[:, low], mu[low].numpy() + (x[:, high] - mu[high]).num
 assert error < mean_fill
 
 # %% [markdown]
-# Better by an eighth only: the upper half says little about the lower one *linearly*. Notebook 08 asks a deep model the same question.
+# Better than the mean image by an eighth only. Is that the model's fault, or is there no more to know? Two controls, fitted to every second image and judged on the others: the best linear map, and a rule that is not linear (the mean of the five images with the most similar upper half).
+
+# %%
+learn, judge = slice(0, None, 2), slice(1, None, 2)
+for name, rival in (("linear map", LinearRegression()), ("nearest five", KNeighborsRegressor(5))):
+    rival.fit(x[learn, high].numpy(), x[learn, low].numpy())
+    rms = np.sqrt(np.mean((rival.predict(x[judge, high].numpy()) - x[judge, low].numpy()) ** 2))
+    print(f"{name:12} root mean square error {rms:.3f}")
+assert rms < 0.85 * error
+
+# %% [markdown]
+# The best linear map gains little over the model; the rule that is not linear gains about twice as much over the mean image. So there is more to know, and a *linear* model cannot tell it. Notebook 08 asks a deep model the same question.
 #
 # **4 Find outliers.** An image that the model finds improbable has a low $\log p(x)$. Turn some digits upside down. Does the model notice,
 # although nobody told it which way is up?
@@ -414,7 +427,7 @@ print(f"log-likelihood at the maximum: ours {ours:.5f}, scikit-learn {np.log(cha
 assert abs(ours - np.log(chance).sum()) < 1e-5 * abs(ours)  # both stop within 1e-10 of a flat gradient
 
 # %% [markdown]
-# If a line *separates* the classes, there is no maximum: twice the weights are always better. **What will the log-likelihood tend to, and the weights?**
+# If a line *separates* the classes, there is no maximum: weights twice as long are always better. **What does the log-likelihood tend to, and what do the weights?**
 
 # %%
 side = torch.tensor([[-2.0], [-1.0], [1.0], [2.5]], dtype=torch.float64)
@@ -436,8 +449,8 @@ assert size > 5
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. *Left.* Show the next picture with the right half covered. Ask where the model is unsure: along the line. Then the star, far from all data: it is surer
-#    there than among the points. A conditional model $p(y \mid x)$ has no opinion on whether $x$ is odd.
+# 1. *Left.* Show the next picture with the right half covered. Ask where the model is unsure: along the line. Then the star, far from all data: there it is as sure as it
+#    can be. A conditional model $p(y \mid x)$ has no opinion on whether $x$ is odd.
 # 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ knows what is odd. Move the star to (-1, 1), into a moon, and read both
 #    numbers again. Then between the moons, (0.5, 0.3): now the left model is unsure and the right one is not surprised.
 # 3. That difference is why we want $p(x)$. Here it is a sum over two causes; with a cause that is a vector, it is an integral, and this is why the course is needed.
