@@ -299,7 +299,7 @@ assert abs(K * (1.25**2 / math.sqrt(2 * 1.25**2 - 1)) ** -100 - 10) < 1
 # Ten, by the formula. The measured number is larger, and wrong: the ESS is computed from the weights you have, and the weights that would lower it are the ones you have not seen.
 #
 # This is the central difficulty of the course. A latent space has tens of dimensions, so a fixed proposal will not do. It must be *learnt*, and for each $x$ anew. The other way out is
-# *Markov chain Monte Carlo* (MCMC), which walks towards the mass instead of guessing where it is. It does not give $p(x)$ itself, which is what we need for learning; this course takes the first way.
+# *Markov chain Monte Carlo* (MCMC), which walks towards the mass instead of guessing where it is. It gives draws from the posterior but not $p(x)$, the number by which this course compares models; and each $x$ needs a walk of its own. This course takes the first way; notebook 05 compares the two.
 #
 # ## Weights live as logarithms
 #
@@ -446,7 +446,7 @@ for name, x in points.items():
     assert abs(ratio - 1) < 5 * error
 
 # %% [markdown]
-# B is easy: a fair share of the prior leads near it. At C 15 000 draws are worth four. In a model with fifty latent dimensions *every* $x$ is like C, or much worse.
+# B is easy: a fair share of the prior leads near it. At C 15 000 draws are worth four. And this is *one* latent dimension: the section on many dimensions showed how fast the effective draws fall with their number.
 #
 # The third way: the best proposal is the posterior $q^*(z) = p(z \mid x)$, so fit a normal to it. A *pilot run* of 5000 prior draws, weighted by $p(x \mid z)$, gives its mean and spread. Keep one draw in ten for
 # a wide bell, so that no region is without cover: a **defensive mixture**. The pilot's draws count, so the fitted proposal gets 10 000 further draws against the prior's 15 000.
@@ -522,6 +522,10 @@ print(
     f"gain per draw {gain.min():.1f} to {gain.max():.1f}, median {gain.median():.1f}; pilots' ESS {sizes.min():.1f} to {sizes.max():.1f}"
 )
 print(f"a single wide normal, N(0, 3^2), without any pilot: {chosen_blind:.1f}")
+with seeded(30):
+    mean, scale, size = pilot(points["C"], draws=1_000_000)
+large = one_draw("C", p) / one_draw("C", defensive(mean, scale))
+print(f"a pilot of a million draws: ESS {size:.0f}, normal at {mean:.2f} ± {scale:.2f}, gain per draw {large:.1f}")
 fig, ax = plots.figure()
 ax.plot(centre, gain, "o", color=plots.BLUE, label="thirty pilots")
 ax.axhline(chosen_blind, color=plots.ORANGE, ls="--", label="N(0, 9), no pilot")
@@ -535,10 +539,12 @@ plots.show(
 # %% tags=["check"]
 assert gain[centre < 1].min() > 10 > 3 > gain[centre > 2.5].max()  # in the middle it gains most
 assert gain.max() < chosen_blind  # and never more than a wide normal that costs no pilot
+assert large > 10 * gain.median() / 3
+assert abs(mean) < 1 < scale  # a large pilot sees both needles
 
 # %% [markdown]
-# The gain is largest when the normal happens to lie *in the middle* and is wide, and smallest when it sits on one needle. Even the best of the thirty gains no more than $\mathcal N(0, 3^2)$, which needs no pilot. So it is not the two humps that a normal cannot
-# serve; it is the pilot that is too small to see them.
+# The gain is largest when the normal happens to lie *in the middle* and is wide, and smallest when it sits on one needle. Even the best of the thirty gains no more than $\mathcal N(0, 3^2)$, which needs no pilot. The control is
+# a pilot two hundred times as large: it sees both needles, and its normal lies in the middle. So a normal can serve two needles; the small pilot did not see them.
 #
 # ## Further: how much of the wide bell?
 #

@@ -247,7 +247,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Points take the mixed colours of the components that answer for them. A rising curve soon looks flat; so plot how far $\log p(x)$
+# Each point's colour mixes the colours of the components by its responsibilities. A rising curve soon looks flat; so plot how far $\log p(x)$
 # still is from its end, on a log axis.
 
 # %%
@@ -620,7 +620,7 @@ groupings = {
     "diagonal mixture from K-means, floor 0.001": lambda seed: mixture(seed, 0.001),
     "diagonal mixture from K-means, floor 0.05": lambda seed: mixture(seed, 0.05),
     "diagonal mixture from random rows, floor 0.01": lambda seed: mixture(seed, 0.01, "random_from_data"),
-    "ours, prior of 2 points of variance 0.01": lambda seed: with_prior_on_widths(seed, 2.0, 0.01),
+    "ours, prior of 20 points of variance 0.01": lambda seed: with_prior_on_widths(seed, 20.0, 0.01),
     "ours, prior of 20 points of variance 0.05": lambda seed: with_prior_on_widths(seed, 20.0, 0.05),
 }
 shares, spent = {}, {}
@@ -639,8 +639,8 @@ assert max(spent.values()) > spent["K-means"]
 
 # %% [markdown]
 # Random groups named by majority are right for 15 % of the images, not for 10: twenty names are chosen after the fact. All the others but one are within a few
-# percent of K-means, and start and floor matter as much as the method. The last one loses more than ten percent: its prior holds all pixels for wide, also those that
-# hardly vary within a style, and so it blurs what tells styles apart. For naming digits *K-means would have done*, in a fraction of the time. What a mixture
+# percent of K-means, and start and floor matter as much as the method. The last one loses more than ten percent. It differs from the one before in a single number, the variance that the prior expects: it takes
+# every pixel to be wide, also those that hardly vary within a style, and these tell styles apart. For naming digits *K-means would have done*, in a fraction of the time. What a mixture
 # has beside is a density: $\log p(x)$ of a new image, doubt, draws.
 
 # %% [markdown]

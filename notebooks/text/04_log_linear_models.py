@@ -316,8 +316,8 @@ ask.discuss(
 # So here the classes earn their parameters. This says something about these data and these features, and nothing about classes in general. And note the baseline: against single blocks alone, any
 # of the four would have looked like a success. With other data run the table again.
 #
-# Count before you believe a class. Six blocks would have 64 outcomes, so 63 free probabilities; three classes with all pairs of six blocks have 65 parameters. Such a model is *saturated*: it can
-# describe any $p(x)$, and says nothing about classes (exercise 04.4).
+# Count before you believe a class. Six blocks would have 64 outcomes, so 63 free probabilities; three classes with all pairs of six blocks have 65 parameters. Such a model is *saturated*: even if
+# $p(x)$ were known exactly, it could not fix the parameters, and so not the classes (exercise 04.4).
 
 # %% [markdown]
 # ## What the classes look like
@@ -418,7 +418,7 @@ ask.discuss(
 )
 
 # %% [markdown]
-# Stochastic EM wanders. Does that help it to leave poor optima? Eight starts each. Every run ends with some steps of soft EM, so that only the optimum counts that it has found, and not where on it the wandering stopped.
+# Stochastic EM wanders. Does that help it to leave poor optima? Eight starts each. Every run ends with some steps of soft EM: what counts is the optimum that it has found, and not at which of its steps the wandering stopped.
 
 
 # %%

@@ -4,7 +4,7 @@ import { fixed } from "../words.js";
 
 const BY_HAND = "by hand", REVERSE = "least KL(q || p)", FORWARD = "least KL(p || q)";
 const LOG_P_X = -2; // nats; the joint integrates to this
-const VIEW = [-6, 6], TOP = 0.8, FLOOR = -7; // nats, of the bars
+const VIEW = [-6, 6], TOP = 0.8, FLOOR = -7; // nats, what is shown of the ELBO
 const Z = linspace(-16, 16, 1601), DZ = 32 / 1600;
 const FIRST = 500, LAST = 1100; // of Z: those in VIEW
 
@@ -93,17 +93,18 @@ export default {
     { x: [-0.6, 0.6], y: [FLOOR, 1], xticks: [], ylabel: "nats", title: "log p(x) = ELBO + KL", legend: "top right", aspect: 1.4 },
   ],
 
-  still([, bars], _, theme) {
-    bars.line([-0.6, 0.6], [LOG_P_X, LOG_P_X], { color: theme.ink, dash: [2, 3], label: "log p(x)" });
+  still([, parts], _, theme) {
+    parts.line([-0.6, 0.6], [LOG_P_X, LOG_P_X], { color: theme.ink, dash: [2, 3], label: "log p(x)" });
   },
 
-  moving([plane, bars], _, { m, s, elbo, posterior, density }, values, theme) {
+  moving([plane, parts], _, { m, s, elbo, posterior, density }, values, theme) {
     const z = Z.subarray(FIRST, LAST + 1), top = clip(1 / (s * Math.sqrt(2 * Math.PI)), 0, TOP);
     plane.line(z, posterior, { color: theme.blue, width: 3, label: "posterior p(z | x)" });
     plane.line(z, density, { color: theme.orange, width: 3, dash: [8, 5], label: "q(z)" });
     plane.dots([m], [top], { color: theme.orange, radius: 7, edge: theme.ink });
-    const shown = clip(elbo, FLOOR, LOG_P_X); // a hopeless q has no bar, and the line below still its number
-    bars.bars([0], [FLOOR], [shown], 0.6, { color: theme.green, label: "ELBO" });
-    bars.bars([0], [shown], [LOG_P_X], 0.6, { color: theme.red, label: "KL(q || p(z | x))" });
+    const shown = clip(elbo, FLOOR, LOG_P_X); // a hopeless q is cut off, and the words below have its number
+    // The ELBO is a level and has no length; the KL is the way from it to log p(x).
+    parts.bars([0], [shown], [LOG_P_X], 0.5, { color: theme.red, label: "KL(q || p(z | x))" });
+    parts.line([-0.5, 0.5], [shown, shown], { color: theme.green, width: 5, label: "ELBO" });
   },
 };
