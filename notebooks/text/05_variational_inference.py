@@ -517,12 +517,11 @@ def amortise(units, seed, steps=1000):
         }
 
 
+# %%
 gaps = {units: [amortise(units, seed) for seed in range(3)] for units in (16, 64)}
 for units, runs in gaps.items():
     means = {name: [round(float(run[name].mean()), 3) for run in runs] for name in data}
     print(f"{units} units: amortisation gap {means} nats; {5 * units + 2} inference parameters against {2 * N}")
-
-# %%
 mean_gap = {
     units: {name: np.mean([float(run[name].mean()) for run in runs]) for name in data} for units, runs in gaps.items()
 }
@@ -606,6 +605,7 @@ def learn(inexact, rate, steps=400):
         return -world.expect(log_p), world.expect(log_p - bound(m, logits))
 
 
+# %%
 (by_likelihood, _), (by_bound, gap) = learn(False, 0.1), learn(True, 0.4)
 for name, nll in (("exact maximum likelihood", by_likelihood), ("variational EM", by_bound)):
     print(f"{name:24} -log p(x) {nll.mean():.2f} ± {nll.std() / math.sqrt(10):.2f}, best {nll.min():.2f}")
