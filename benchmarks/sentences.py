@@ -186,7 +186,8 @@ def check(recipe: Recipe) -> None:
     """The card beside what its model does today, and beside what the recipe makes today. Writes nothing."""
     packaged, card = pretrained_sentences()
     again = trained(recipe)
-    moved = max(float((a - b).abs().max()) for a, b in zip(packaged.parameters(), again.parameters(), strict=True))
+    pairs = zip(packaged.parameters(), again.parameters(), strict=True)
+    moved = max(float((a - b).detach().abs().max()) for a, b in pairs)
     today, anew = described(packaged, recipe), described(again, recipe)
     for name, value in card.items():
         if (value, value) != (today[name], anew[name]):

@@ -176,7 +176,7 @@ ax.fill_between(range(120), z[0], step="mid", color=plots.GREY, alpha=0.35, labe
 ax.plot(filtered, color=plots.SKY, label="filter, rolls so far")
 ax.plot(smoothed, color=plots.BLUE, lw=2.5, label="smoother, all rolls")
 ax.set(xlabel="roll t", ylabel="p(loaded)", ylim=(0, 1.05))
-ax.legend(loc="upper right", ncols=3)
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 plots.show(
     fig,
     alt="Probability of the loaded die over 120 rolls: a rugged filter line, a smooth smoother line, and grey bars where the die was loaded.",
@@ -286,13 +286,13 @@ circle = LinearChain(
 with seeded(2):
     orbit, seen = (part.double() for part in chain.sample(circle, N=1, T=40))
 online, after = chain.kalman_filter(seen, circle), chain.smoother(seen, circle)
-fig, ax = plots.figure(size=(5.6, 5.2))
+fig, ax = plots.figure(size=(8, 5.2))
 ax.plot(*orbit[0].T, color=plots.GREY, lw=3, label="z, hidden")
 ax.plot(*seen[0].T, ".", color=plots.BLACK, ms=7, label="x, seen")
 ax.plot(*online.mean[0].T, color=plots.SKY, label="filter")
 ax.plot(*after.mean[0].T, color=plots.BLUE, lw=2.5, label="smoother")
 ax.set(xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
-ax.legend(loc="upper right")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.show(
     fig,
     alt="A spiral of hidden states, scattered observations, and two estimated paths; the smoother's is nearest to the spiral.",
@@ -591,6 +591,7 @@ marks = {
     "no z": ("s", plots.GREY),
     "plain": ("o", plots.BLUE),
     "annealed": ("^", plots.ORANGE),
+    "free bits": ("D", plots.GREEN),
     "word dropout": ("v", plots.RED),
 }
 for setting, (marker, colour) in marks.items():
@@ -599,14 +600,21 @@ ax.axhline(floor, color=plots.BLACK, ls=":", label="parser")
 ax.set(xlabel="KL, nats", ylabel="nats a sentence", title="2000 steps: negative log-likelihood of 2000 test sentences")
 ax.legend(loc="center")
 plots.show(
-    fig, alt="KL against likelihood, a point a run: annealing moves right at no cost, word dropout moves right and up."
+    fig,
+    alt="KL against likelihood, three points a setting: annealing moves right at next to no cost, free bits and word "
+    "dropout move right and up.",
 )
-paid = ends("word dropout", "test_nll").min() - ends("annealed", "test_nll").max()
-print(f"word dropout ends {paid:.2f} nats above the worst annealed run")
-assert paid > 0.03
+for setting in marks:
+    nll_of, kl_of = ends(setting, "test_nll"), ends(setting, "test_kl")
+    print(
+        f"{setting:12}  KL {kl_of.mean():.2f} ± {kl_of.std(ddof=1):.2f},  NLL {nll_of.mean():.3f} ± {nll_of.std(ddof=1):.3f} nats"
+    )
+dearest = ends("annealed", "test_nll").max()
+assert min(ends("free bits", "test_nll").min(), ends("word dropout", "test_nll").min()) > dearest  # all six runs
 
 # %% [markdown]
-# Nothing in this plot says which model is best: the likelihood cannot see what $z$ is for. Word dropout pays in likelihood; its decoder learnt from sentences with holes and is tested on whole ones.
+# (± is the spread over three seeds.) Nothing in this plot says which model is best: the likelihood cannot see what $z$ is for. Free bits buy four nats where annealing ended with two, and pay a little under a tenth of a nat. Word dropout pays as
+# much or more for less: its decoder learnt from sentences with holes and is tested on whole ones.
 #
 # ## Further: expected counts are a gradient
 #
