@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import axe_playwright_python
 import lab
 import nbformat
 import pytest
@@ -21,6 +22,7 @@ from lvmteach.classroom.publish.core import is_check
 ROOT = Path(__file__).parent.parent
 STAGE = "01_monte_carlo"
 pytestmark = pytest.mark.timeout(300)
+AXE_SOURCE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 FETCHED = r"""(?:src|href)=["']https?:|@import\s+url\(["']?https?:|import\(?\s*["']https?:"""
 
 
@@ -113,6 +115,20 @@ def test_demos_are_found_by_their_pictures_and_open_from_the_disk(pages, chrome)
     page.locator("main img").first.wait_for()
     assert {url.partition(":")[0] for url in one.requests} <= {"file", "data"}
     assert one.console_errors == []
+
+
+AXE = "async () => (await axe.run()).violations.map(({ id, nodes }) => [id, nodes[0].html])"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_findings_on_the_index_and_on_a_page_with_prose(pages, chrome, scheme):
+    for name in ("index", "two_moons"):
+        page = chrome.new_page(color_scheme=scheme)
+        page.goto((pages[0] / f"{name}.html").as_uri())
+        page.evaluate(AXE_SOURCE)
+        assert page.evaluate(AXE) == []
+        page.close()
 
 
 # ---- projector
@@ -258,6 +274,19 @@ def test_a_demo_is_live_on_its_slide_and_arrows_turn_the_page_elsewhere(tmp_path
     page.wait_for_function("() => Reveal.getIndices().h === 2")
     assert one.console_errors == []
     assert {url.partition(":")[0] for url in one.requests} <= {"file", "data", "blob"}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_findings_on_slides(deck, chrome, scheme):
+    page = chrome.new_page(color_scheme=scheme)
+    page.goto(deck.as_uri())
+    page.wait_for_function("() => window.slidesReady", timeout=60_000)
+    page.evaluate(AXE_SOURCE)
+    for h, v in ((0, 0), (1, 1)):
+        page.evaluate("([h, v]) => Reveal.slide(h, v)", [h, v])
+        assert page.evaluate(AXE) == []
+    page.close()
 
 
 @pytest.mark.browser

@@ -63,6 +63,7 @@ TEMPLATE = """\
   .reveal pre { width: 100%; margin: 0; box-shadow: none; font-size: var(--jp-code-font-size); }
   .reveal pre, .reveal .highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; box-sizing: border-box; }
   .reveal table { font-size: 0.85em; margin: 0; }
+  .reveal .slide-number { background-color: #333; }
 </style>
 {%- endblock html_head_css -%}
 {%- block footer_js -%}
