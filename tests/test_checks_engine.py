@@ -1,5 +1,6 @@
 """The engine of the checks, on one small exercise: every way to be wrong has its own words."""
 
+import copy
 import math
 import signal
 import sys
@@ -11,13 +12,15 @@ import pytest
 import torch
 from chance import assert_share
 
-from benchmarks import mutants
+from benchmarks import mutants, slips
 from lvmteach.classroom.exercises import choice as choice_room
 from lvmteach.classroom.exercises import mutation
+from lvmteach.classroom.exercises.cases import with_an_axis_of_one
 from lvmteach.classroom.exercises.choice import Choice
-from lvmteach.classroom.exercises.compare import SameDistribution
+from lvmteach.classroom.exercises.compare import Close, CloseWithGradients, SameDistribution
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.verdict import CheckFailed
+from lvmteach.classroom.exercises.showing import picture
+from lvmteach.classroom.exercises.verdict import CheckFailed, wrapped
 from lvmteach.runtime import seeded
 
 
@@ -352,3 +355,116 @@ def test_in_strict_mode_an_endless_loop_is_met_once(monkeypatch):
     x = torch.randn(5, 3, dtype=torch.float64)
     assert torch.equal(Shell.user_ns["my_answer"](x), log_mean_exp(x))
     assert Shell.user_ns["other"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("not yet: short", ["not yet: short"]), ("a " * 40, ["a " * 29 + "a", "  " + "a " * 9 + "a"])],
+)
+def test_a_verdict_fits_on_a_phone(text, lines):
+    assert wrapped(text).split("\n") == lines
+
+
+def test_an_axis_of_length_one_is_tried_without_being_declared():
+    def squeezed(log_w):
+        return log_mean_exp(log_w).squeeze()
+
+    verdict = exercise.judge(squeezed)
+    assert "on log_w (5, 1), the result should have shape (1,), got ()" in verdict.message
+    assert replace(exercise, size_one=False).judge(squeezed).status == "passed"
+
+
+def test_what_sums_to_one_still_does_when_it_is_cut():
+    q = torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]], dtype=torch.float64)
+    assert [tuple(case[0].shape) for case in with_an_axis_of_one([(q,)])] == [(1, 3), (2, 1)]
+    (_, (probabilities, logs)) = with_an_axis_of_one([(q, q.log())])
+    assert torch.equal(probabilities, torch.ones(2, 1, dtype=torch.float64))
+    assert torch.equal(logs, torch.zeros(2, 1, dtype=torch.float64))
+
+
+def test_cases_on_which_right_answers_differ_are_not_made():
+    def spread(x):
+        return x.std(0)
+
+    answers = Exercise("Spread.", spread, lambda seed: [(torch.randn(4, 3),), (torch.randn(5, 2),)], {})
+    assert [tuple(case[0].shape) for case in answers.all_cases()] == [(4, 3), (5, 2), (4, 1)]  # no spread of one
+
+
+@pytest.mark.parametrize(
+    ("alters", "words"),
+    [
+        (lambda x: x.requires_grad_().sum().detach(), "input x (it requires a gradient now)"),
+        (lambda x: x.sub_(1).sum() + x.numel(), "input x: work on a copy"),
+    ],
+)
+def test_an_input_must_be_left_as_it_was(alters, words):
+    total = Exercise("Sum.", lambda x: x.sum(), lambda seed: [(torch.ones(n),) for n in (2, 3)], {})
+    assert words in total.judge(lambda x: alters(x)).message
+
+
+def test_a_copy_trained_in_place_of_the_model_is_noticed():
+    def train(model):
+        with torch.no_grad():
+            model.weight.fill_(2)
+        return torch.tensor(1.0)
+
+    learns = Exercise("Train.", train, lambda seed: [(torch.nn.Linear(2, 1),)], {})
+    assert learns.judge(train).status == "passed"
+    assert "did not learn" in learns.judge(lambda model: train(copy.deepcopy(model))).message
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ([math.inf, 1.0], [math.inf, 2.0], "1 of 2 numbers differ, most at [1]: expected 1, received 2, 1 too much"),
+        ([math.inf], [1.5], "expected inf, received 1.5"),
+        ([5.0], [5.000001], "expected 5, received 5.000001, 1e-06 too much"),
+    ],
+)
+def test_the_worst_number_is_shown_and_its_difference(right, wrong, words):
+    right, wrong = (torch.tensor(values, dtype=torch.float64) for values in (right, wrong))
+    assert Close().difference(right, wrong) == words
+
+
+def test_the_input_whose_gradient_is_wrong_is_named():
+    def product(a, b):
+        return (a * b).sum()
+
+    both = Exercise(
+        "Multiply.", product, lambda seed: [tuple(torch.rand(3).requires_grad_() for _ in "ab")], {},
+        compare=CloseWithGradients(1e-5),
+    )  # fmt: skip
+    said = both.judge(lambda a, b: (a * b.detach()).sum()).message
+    assert "its gradient for b is not (that for a is right)" in said
+
+
+def test_the_failing_case_is_shown_in_full(capsys):
+    exercise.case()  # whatever was judged before
+    exercise(lambda log_w: log_mean_exp(log_w) + (log_w.ndim > 1) * log_w[0])
+    capsys.readouterr()
+    exercise.case()
+    said = capsys.readouterr().out
+    assert said.startswith("log_w = \n[[")
+    assert "right: [" in said
+    assert "yours: [" in said
+    exercise(log_mean_exp)
+    exercise.case()
+    assert "no case has failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 3), (6, 7)])
+def test_many_numbers_are_drawn(shape):
+    right = torch.rand(shape, dtype=torch.float64).reshape(9 if len(shape) == 1 else shape[0], -1).numpy()
+    assert picture("result", right, right + 1).axes
+
+
+@pytest.mark.parametrize("answer", ["b", " B ", "'b'", "(b)", '"B."'])
+def test_a_letter_is_taken_as_it_is_written(answer):
+    choice = Choice("Which?", {"a": "one", "b": "two"}, {"a": "No.", "b": "Yes."}, right="b")
+    assert choice.judge(answer).status == "passed"
+
+
+def test_slips_are_made_and_pairs():
+    kinds = [mutant.kind for mutant in slips.all_of(two_results, 5)]
+    assert any("; " in kind for kind in kinds)
+    assert "everything in single precision" in kinds

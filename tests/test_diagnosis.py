@@ -110,3 +110,58 @@ def test_every_mutant_of_a_formula_differs_from_it_in_one_place_and_none_shows_t
     kinds = {mutant.kind for mutant in mutants(log_density)}
     assert {"a logarithm is missing", "a quantity enters squared", "a constant is one too large"} <= kinds
     assert not [kind for kind in kinds if "torch" in kind or "math." in kind]
+
+
+def two(x):
+    return x.mean(0), x.std(0)
+
+
+PAIR = Exercise("Mean and spread.", two, lambda seed: [(case[0],) for case in cases(seed) if len(case[0]) > 2], {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: two(x)[::-1], "result 1 and result 2 are in each other's place"),
+        (lambda x: (x.mean(0), x.var(0)), "your result 2 is the square of the right one"),
+        (lambda x: (x.mean(0), 1.96 * x.std(0)), "your result 2 is 1.96 times the right one"),
+        (lambda x: (x.mean(0), x.std(0, correction=0)), "the root of (n - 1) / n, n the length of axis 0 of x"),
+        (lambda x: (x.mean(0), x.std().expand(x.shape[1])), "alone where axis 1 of x has length one"),
+    ],
+)
+def test_each_result_of_several_has_its_own_relation(answer, words):
+    assert words in PAIR.judge(answer).diagnosis
+
+
+def test_one_number_for_every_input_is_told():
+    assert "your result is 0, whatever comes in" in exercise.judge(lambda x, mean, var: 0 * x.sum(-1)).diagnosis
+
+
+def test_data_that_influence_each_other_are_told():
+    def shares(x):
+        return x.softmax(-1)
+
+    def rows(seed):
+        draw = torch.Generator().manual_seed(seed)
+        return [(torch.randn(n, c, generator=draw, dtype=torch.float64),) for n, c in ((4, 3), (5, 2), (6, 4))]
+
+    pooled = Exercise("Shares.", shares, rows, {}).judge(lambda x: x.exp() / (x.exp().sum(-1, keepdim=True) + x.sum()))
+    assert "the numbers influence each other" in pooled.diagnosis
+
+
+def test_an_argument_that_is_not_used_is_told():
+    verdict = exercise.judge(lambda x, mean, var: -((x - mean) ** 2).sum(-1).cos())
+    assert verdict.diagnosis == "Your result does not depend on var; the right one does."
+
+
+def test_places_of_a_matrix_are_told():
+    def product(a):
+        return a @ a.T
+
+    def matrices(seed):
+        draw = torch.Generator().manual_seed(seed)
+        return [(torch.randn(n, n, generator=draw, dtype=torch.float64),) for n in (2, 3, 5)]
+
+    squares = Exercise("Products.", product, matrices, {}, size_one=False)
+    jitter = squares.judge(lambda a: a @ a.T + a.shape[0] * a.diagonal().exp().diag())
+    assert jitter.diagnosis == "Right in 28 of 38 numbers; the others are those on the diagonal."

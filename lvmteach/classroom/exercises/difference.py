@@ -30,13 +30,17 @@ def largest_difference(expected: Any, received: Any, close: Tensor | bool) -> st
     words = "expected {}, received {}".format(*_told_apart(right, yours))
     if math.isfinite(gap.flatten()[at]) and ours.is_floating_point():
         words += f", {abs(yours - right):.4g} too {'much' if yours > right else 'little'}"
-    return (place if ours.ndim else "") + words
+    return (place if ours.numel() > 1 else "") + words
 
 
 def _gap(ours: Tensor, theirs: Tensor) -> Tensor:
     """Received less expected; 0 between equal infinities, infinite where one of the two alone is."""
     gap = theirs.double() - ours.double()
-    return torch.where((ours == theirs) | (ours.isnan() & theirs.isnan()), 0.0, gap.nan_to_num(nan=math.inf))
+    return torch.where(
+        (ours == theirs) | (ours.isnan() & theirs.isnan()),
+        0.0,
+        gap.nan_to_num(nan=math.inf, posinf=math.inf, neginf=-math.inf),
+    )
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
+MANY = 5  # right cases, if a case holds too little to tell much
+
 
 def special_inputs(seen: Evidence) -> Diagnosis | None:
     """What all wrong cases have and no right one has."""
     wrong, right = seen.wrong, seen.right
-    if len(right) < 2 or not seen.informative:
+    if len(right) < (2 if seen.informative else MANY):
         return None
     total = len(seen.received)
     for words, holds in _lengths_of_one(seen):
@@ -155,6 +157,8 @@ _SOME = {words for words in _PLACES if words.startswith("among")}
 
 def depends_on_others(seen: Evidence) -> Diagnosis | None:
     """Make all data like the first one: where each stands alone, the first result stays as it is."""
+    if not seen.informative:
+        return None
     for i in seen.wrong:
         ours, theirs = seen.expected[i], seen.received[i]
         if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
@@ -162,6 +166,8 @@ def depends_on_others(seen: Evidence) -> Diagnosis | None:
         if ours.value.shape != theirs.value.shape:
             continue
         for axis, length in enumerate(ours.value.shape):
+            if any(list(value.shape).count(length) > 1 for value in seen.cases[i] if isinstance(value, Tensor)):
+                continue  # two axes of this length: which one holds the data?
             case = tuple(_all_like_the_first(value, length) for value in seen.cases[i])
             right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
             if length < 2 or not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
@@ -190,6 +196,8 @@ def _all_like_the_first(value: Any, length: int) -> Any:
 
 def ignored(seen: Evidence) -> Diagnosis | None:
     """An argument that changes the right result, and not the student's, in two cases at least."""
+    if not seen.informative:
+        return None
     for at, name in enumerate(seen.names):
         told = 0
         for i in seen.wrong[:3]:
