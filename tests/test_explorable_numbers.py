@@ -10,7 +10,14 @@ from chance import assert_mean
 from scipy import integrate, special, stats
 from test_gradients import closed_form
 
-from lvmteach.classroom.explorables import climb, gradient_explorer, kl_explorer, proposal_explorer, wake_sleep
+from lvmteach.classroom.explorables import (
+    climb,
+    gradient_explorer,
+    kl_explorer,
+    proposal_explorer,
+    thermometer,
+    wake_sleep,
+)
 from lvmteach.classroom.explorables.proposal_explorer import HUMPS, PROBLEMS
 from lvmteach.gradients import gradient_samples
 from lvmteach.helmholtz import bars
@@ -139,6 +146,28 @@ def test_newtons_steps_end_where_the_librarys_fit_ends(peak, apart):
     ours, peer = (fit(log_joint, kl_explorer.ON, start) for fit in (kl_explorer.reverse_fit, reverse_fit))
     for one, other in zip(ours, peer, strict=True):
         assert float(one) == pytest.approx(float(other), abs=1e-4)  # where the library's climb stops
+
+
+# The thermometer
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_elbo_and_gap_are_log_p_and_the_steps_end_at_maxima(seed):
+    w, m, s, r = np.random.default_rng(seed).uniform([0.3, 0.2, 0.3, -0.8], [1.2, 0.9, 0.9, 0.3])
+    here = thermometer.Values(w, m, s, r)
+    found = thermometer.compute(here, {})
+    density = stats.norm(0, math.sqrt(2 * w**2 + thermometer.NOISE))
+    assert float(found.log_p) == pytest.approx(density.logpdf(math.sqrt(thermometer.SQUARE)), abs=1e-12)
+    assert float(found.elbo + found.gap) == pytest.approx(float(found.log_p), abs=1e-12)
+
+    def elbo(**moved):
+        return float(thermometer.compute(here._replace(**moved), {}).elbo)
+
+    for label, step in thermometer.ACTIONS.items():
+        best = step(here, {})
+        free = [name for name in best if not (label.endswith("factors") and name == "r")]
+        for name in free:  # a step to either side is lower
+            assert elbo(**best) > max(elbo(**{**best, name: best[name] + d}) for d in (-0.02, 0.02)), (label, name)
 
 
 # Climb
