@@ -7,16 +7,18 @@
 # make present  JupyterLab for a projector                  make demos      the live demos alone, as pages
 # make explorables  js/ of the live demos -> built/, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
+# make test-class   nbgrader's own commands on our sheets    make test-versions   units on the oldest and the newest Python
 # make bench    speed beside peers                          make bench-explorables   the hand to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+COURSE  = $(BIN)/python -m lvmteach
 READY   = $(VENV)/.ready
 ONLY   ?=
 TEXT    = $(wildcard notebooks/text/*.py solutions/text/*.py)
 
-.PHONY: lab present demos slides site explorables test check notebook-tests test-digits run sync notebooks exercises mutants bench bench-scaling bench-explorables clean
+.PHONY: lab present demos slides site explorables test check notebook-tests test-digits test-class test-versions run sync notebooks exercises mutants bench bench-scaling bench-explorables clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml
@@ -27,7 +29,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 lab: $(READY)
-	$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
+	$(COURSE) lab
 
 # What only some need is installed when it is first asked for.
 $(VENV)/.slides: $(VENV)/.%: $(READY)
@@ -35,16 +37,16 @@ $(VENV)/.slides: $(VENV)/.%: $(READY)
 	@touch $@
 
 present: $(READY)
-	$(BIN)/python -m lvmteach.classroom.publish.present
+	$(COURSE) present
 
 demos: $(READY)
-	$(BIN)/python -m lvmteach.classroom.publish.demo_pages
+	$(COURSE) demos
 
 site: $(READY)
-	$(BIN)/python -m lvmteach site
+	$(COURSE) site
 
 slides: $(VENV)/.slides
-	$(BIN)/python -m lvmteach.classroom.publish.slides $(ONLY)
+	$(COURSE) slides $(ONLY)
 
 UNITS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
@@ -70,8 +72,27 @@ test-digits: $(READY)
 	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(BIN)/python -m pytest -q tests/test_data*.py
 	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(NBVAL) $(shell grep -l load_images notebooks/*.ipynb solutions/*.ipynb 2>/dev/null)
 
+# In an environment of its own: nbgrader brings a server and a database along.
+$(VENV)-class/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-class
+	$(VENV)-class/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,class]'
+	@touch $@
+
+test-class: $(VENV)-class/.ready
+	$(VENV)-class/bin/python -m pytest -q --timeout=1200 tests/nbgrader_route.py
+
+# The unit tests at both ends of what pyproject.toml allows. A Python that is not on this machine is fetched by uv.
+UNITS_ONLY = -m "not browser and not notebooks and not exercises and not slow" --ignore=tests/test_packaging.py
+test-versions:
+	uv venv --quiet --clear --python 3.10 $(VENV)-oldest
+	uv pip install --quiet --python $(VENV)-oldest --resolution lowest-direct --editable '.[dev]'
+	uv venv --quiet --clear --python 3.13 $(VENV)-newest
+	uv pip install --quiet --python $(VENV)-newest --upgrade --editable '.[dev]'
+	for end in oldest newest; do \
+	  OMP_NUM_THREADS=1 $(VENV)-$$end/bin/python -m pytest -q -n 2 --dist loadfile $(UNITS_ONLY) || exit 1; done
+
 run: $(READY)
-	$(BIN)/python -m lvmteach.classroom.publish.notebooks run $(ONLY)
+	$(COURSE) run $(ONLY)
 
 sync: $(READY)
 	$(BIN)/python -m lvmteach.classroom.publish.notebooks sync $(TEXT)
@@ -80,7 +101,7 @@ notebooks: $(READY)
 	$(BIN)/python -m lvmteach.classroom.publish.notebooks execute $(TEXT)
 
 exercises: $(READY)
-	$(BIN)/python -m lvmteach.classroom.exercises.release solutions exercises
+	$(COURSE) release solutions exercises
 	$(BIN)/python -m lvmteach.classroom.exercises.overview solutions
 
 # The demos' JavaScript, minified, and their key frames. Needs Node and Chromium; users need neither.
@@ -106,4 +127,4 @@ bench-explorables: $(READY)
 
 clean:
 	find build -mindepth 1 -maxdepth 1 -not -name long -exec rm -rf {} +  # build/long: hours of training
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-class $(VENV)-oldest $(VENV)-newest .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

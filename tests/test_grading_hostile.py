@@ -15,7 +15,7 @@ from hostile import ATTEMPTS, CHEATS, CRASHES
 from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.release import BEGIN, END
 from lvmteach.classroom.grading import stand_in, walls, wire
-from lvmteach.classroom.grading.judge import Judge, Rules
+from lvmteach.classroom.grading.judge import Judge, Rules, Server
 from lvmteach.classroom.grading.sheet import Sheet
 from lvmteach.classroom.publish.notebooks import from_text
 
@@ -44,16 +44,18 @@ def put(notebook, start: str, text: str):
     return notebook
 
 
+def a_judge(walled: bool) -> tuple[Judge, Server]:
+    hidden = (*walls.hidden(), (ROOT / "solutions").resolve())
+    server = Server(Rules(walls.Limits(cell=2), tuple(walls.readable()), hidden, (0, 4711), walled))
+    return Judge(Sheet(ROOT / "exercises" / f"{SHEET}.ipynb"), server), server
+
+
 @pytest.fixture(scope="module")
 def judge():
-    hidden = (*walls.hidden(), (ROOT / "solutions").resolve())
-    judge = Judge(
-        Sheet(ROOT / "exercises" / f"{SHEET}.ipynb"),
-        Rules(walls.Limits(cell=2), tuple(walls.readable()), hidden, (0, 4711)),
-    )
+    judge, server = a_judge(walled=True)
     judge.exercises["ess"] = dataclasses.replace(judge.exercises["ess"], seconds=1.0)
     yield judge
-    judge.close()
+    server.close()
 
 
 def passed(judge, notebook, tmp_path):
@@ -101,16 +103,16 @@ def test_nothing_outside_is_read_or_written_or_reached(judge, everything, how, t
     assert not (tmp_path / "written").exists()
 
 
-def test_without_walls_every_attempt_works(judge, everything, tmp_path):
+def test_without_walls_every_attempt_works(everything, tmp_path):
     """So what is refused above is refused by the walls, and not for a slip in the attempt."""
-    unconfined = Judge(judge.sheet, judge.rules._replace(walls=False))
+    unconfined, server = a_judge(walled=False)
     try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
             for how, attempt in ATTEMPTS.items():
-                code = written_out(attempt, tmp_path, server.getsockname()[1])
+                code = written_out(attempt, tmp_path, listener.getsockname()[1])
                 assert passed(unconfined, put(solved(), "def ess", code), tmp_path)[0] == everything, how
     finally:
-        unconfined.close()
+        server.close()
 
 
 def test_answers_to_the_cases_that_a_student_has_seen_are_not_enough(judge, everything, tmp_path):

@@ -34,7 +34,17 @@ def test_conda_and_pip_ask_for_the_same():
     assert [entry for entry in conda if isinstance(entry, dict)] == [{"pip": ["-e ."]}]
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "slides"])
+def test_binder_asks_for_the_same_with_its_python_pinned():
+    everywhere, binder = (
+        yaml.safe_load((ROOT / name).read_text())["dependencies"]
+        for name in ("environment.yml", ".binder/environment.yml")
+    )
+    packages = {entry for entry in everywhere if isinstance(entry, str) and not entry.startswith("python>")}
+    assert set(binder) - packages == {"python=3.12"}
+    assert packages <= set(binder)
+
+
+@pytest.mark.parametrize("group", ["dependencies", "dev", "slides", "class"])
 def test_every_requirement_has_a_lower_bound(group):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

@@ -3,6 +3,7 @@
 import nbformat
 import pytest
 
+from lvmteach.classroom.exercises import nbgrader, students
 from lvmteach.classroom.exercises.release import BEGIN, END, PROOF, ReleaseError, main, release, without_solution
 
 GOOD = f"""\
@@ -192,3 +193,53 @@ def test_a_line_of_a_proof_elsewhere_is_refused(folders):
     )
     with pytest.raises(ReleaseError, match="also outside"):
         release(solutions, exercises)
+
+
+def test_nbgraders_source_holds_solutions_between_markers_and_hidden_tests(folders, tmp_path):
+    solutions, _ = folders
+    (target,) = nbgrader.sources(solutions, tmp_path / "course", seed=4711)
+    area, check, choice = nbformat.read(target, as_version=4).cells[2:5]
+    assert area.source.splitlines()[1:] == [
+        f"    {BEGIN}", "    squared = radius * radius", "    return math.pi * squared", f"    {END}",
+    ]  # fmt: skip
+    assert area.metadata.nbgrader.solution
+    assert check.source.startswith("area = check.area(area)\n\n### BEGIN HIDDEN TESTS\n")
+    assert "check.area.judge(area, seed=4711)" in check.source
+    assert choice.source == "answer = ...\n# YOUR CODE HERE"
+    assert "nbgrader" not in choice.metadata
+    assert (tmp_path / "course" / "nbgrader_config.py").is_file()
+
+
+def test_an_edited_source_is_not_written_over(folders, tmp_path):
+    solutions, _ = folders
+    (target,) = nbgrader.sources(solutions, tmp_path / "course")
+    notebook = nbformat.read(target, as_version=4)
+    notebook.cells[0].source += "\nHand in by Friday."
+    nbformat.write(notebook, target)
+    with pytest.raises(ReleaseError, match="was edited"):
+        nbgrader.sources(solutions, tmp_path / "course")
+    assert "Friday" in target.read_text()
+
+
+def test_students_get_the_course_without_solutions_and_the_way_to_the_package(tmp_path):
+    assert main(["--students", str(tmp_path / "pull"), "--package", "git+https://example.org/lvmteach"]) == 0
+    files = sorted(path.relative_to(tmp_path / "pull").as_posix() for path in (tmp_path / "pull").rglob("*.ipynb"))
+    assert {path.split("/")[0] for path in files} == {"notebooks", "exercises"}
+    for path in (tmp_path / "pull").rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert "lvmteach" in notebook.cells[0].source
+        assert BEGIN not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", ["", "git+https://example.org/it"])
+def test_the_first_cell_says_how_to_get_the_package_only_where_it_is_missing(package, monkeypatch):
+    cell = students.GET.format(package=package).replace("%pip", "pass  # %pip")
+    exec(compile(cell, "first cell", "exec"), {})  # it is here
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delenv("BINDER_SERVICE_HOST", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=package.replace("+", ".") or "ask your lecturer"):
+        exec(compile(cell, "first cell", "exec"), {})
+    monkeypatch.setenv("BINDER_SERVICE_HOST", "here")
+    if package:
+        exec(compile(cell, "first cell", "exec"), {})  # where it may, it would install it

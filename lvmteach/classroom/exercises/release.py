@@ -1,6 +1,6 @@
 """Solutions to exercises: take the worked solutions out, and prove that none of their lines is left.
 
-    python -m lvmteach.classroom.exercises.release SOLUTIONS EXERCISES
+    lvmteach release SOLUTIONS EXERCISES
 
 reads every SOLUTIONS/text/NAME.py (or SOLUTIONS/NAME.ipynb where there is no text) and writes EXERCISES/NAME.ipynb.
 Between
@@ -177,18 +177,33 @@ def _first_line(source: Path, code: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.exercises.release", description=(__doc__ or "").split("\n")[0]
+    from lvmteach.classroom.exercises import nbgrader, students
+
+    parser = argparse.ArgumentParser(prog="lvmteach release", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("solutions", type=Path, nargs="?", help="the folder of worked solutions, with its text/")
+    parser.add_argument("exercises", type=Path, nargs="?", help="where the students' notebooks are written")
+    parser.add_argument(
+        "--nbgrader", type=Path, metavar="DIR", help="write nbgrader's source/ and its settings into DIR"
     )
-    parser.add_argument("solutions", type=Path, help="the folder of worked solutions, with its text/")
-    parser.add_argument("exercises", type=Path, help="where the students' notebooks are written")
+    parser.add_argument(
+        "--students", type=Path, metavar="DIR", help="write what students pull, without solutions, into DIR"
+    )
+    parser.add_argument("--package", default="", help="with --students: what pip installs where lvmteach is missing")
     args = parser.parse_args(arguments)
+    if args.students is None and (args.solutions is None or (args.exercises is None) == (args.nbgrader is None)):
+        parser.error("say SOLUTIONS EXERCISES, or SOLUTIONS --nbgrader DIR, or --students DIR")
     try:
-        made = release(args.solutions, args.exercises)
+        if args.students is not None:
+            print(students.write(args.students, args.package))
+        if args.nbgrader is not None:
+            made = nbgrader.sources(args.solutions, args.nbgrader)
+            print(f"{len(made)} assignments in {args.nbgrader / 'source'}: {', '.join(path.stem for path in made)}")
+        if args.exercises is not None:
+            made = release(args.solutions, args.exercises)
+            print(f"{len(made)} exercises in {args.exercises}: {', '.join(path.stem for path in made)}")
     except ReleaseError as problem:
         print(f"nothing written: {problem}", file=sys.stderr)
         return 1
-    print(f"{len(made)} exercises in {args.exercises}: {', '.join(path.stem for path in made)}")
     return 0
 
 

@@ -2,9 +2,9 @@
 
     python -m lvmteach.classroom.grading.desk FD
 
-One server a judge imports what a sheet needs, once; for each submission it forks a desk, which shuts itself in before
-it reads the first cell. Then the desk does what it is told: run a cell, find a name, call a function on given input.
-Whatever a student's code does here, to this module too, it can only change the results that are sent up.
+One server a judge imports what a sheet needs, once for all. For each submission it forks a desk, which shuts itself in
+before it reads the first cell. Then the desk does what it is told: run a cell, find a name, call a function on given
+input. Whatever a student's code does here, to this module too, it can only change the results that are sent up.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from lvmteach.classroom.grading import stand_in, walls, wire
 from lvmteach.classroom.publish import cells
 
 ROOM = "lvmteach.classroom.exercises"
-OPEN, CLOSE = b"o", b"c"
+IMPORT, OPEN, CLOSE = b"i", b"o", b"c"
 ENDED = struct.Struct("<dqi")  # processor seconds, largest memory in KiB, wait status
 
 
 def serve(control: socket.socket) -> None:
-    """Fork a desk for every OPEN, end it at CLOSE, until the judge goes away."""
+    """Prepare a sheet at IMPORT, fork a desk for every OPEN, end it at CLOSE, until the judge goes away."""
     setup = pickle.loads(wire.receive(control))
     sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
     torch.set_num_threads(1)
     _without_checks()
-    importlib.import_module("torch._dynamo")  # what the first optimiser imports, slowly and with files of its own
-    with quiet(io.StringIO()):
-        exec(compile(setup["imports"], "<imports>", "exec"), {"__name__": "__main__"})
-    gc.collect()
-    gc.freeze()
     wire.send(control, b"ready")
     desk = 0
     while True:
         order, fds, _, _ = socket.recv_fds(control, 1, 1)
-        if order == OPEN:
+        if order == IMPORT:
+            run_imports(wire.receive(control).decode())
+            gc.collect()
+            gc.freeze()
+            wire.send(control, b"ready")
+        elif order == OPEN:
             desk = os.fork()
             if not desk:
                 try:
@@ -71,6 +71,14 @@ def serve(control: socket.socket) -> None:
                 desk = 0
             if not order:
                 return
+
+
+def run_imports(source: str) -> None:
+    """A sheet's own imports, from the dtype that Python starts with, and without a word."""
+    importlib.import_module("torch._dynamo")  # what the first optimiser would import, in somebody's time
+    torch.set_default_dtype(torch.float32)
+    with quiet(io.StringIO()):
+        exec(compile(source, "<imports>", "exec"), {"__name__": "__main__"})
 
 
 def _kill(desk: int) -> None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import multiprocessing
 import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from lvmteach.classroom.grading import pages, walls
-from lvmteach.classroom.grading.judge import Judge, Marked, Rules
+from lvmteach.classroom.grading.judge import Judge, Marked, Rules, Server
 from lvmteach.classroom.grading.sheet import Sheet, Submission, submissions
 from lvmteach.classroom.publish import copies
 from lvmteach.classroom.publish.output import fresh
@@ -42,35 +43,31 @@ class Graded(NamedTuple):
         return sum(task.points for task in self.sheet.tasks)
 
 
-def grade(sheet: Sheet, found: list[Submission], rules: Rules, workers: int) -> Iterator[Marked]:
-    """Judge submissions of one sheet, some at a time; yields each as it is done."""
+Work = tuple[Sheet, Submission]
+
+
+def grade(work: Sequence[Work], rules: Rules, workers: int) -> Iterator[tuple[str, Marked]]:
+    """Judge submissions, some at a time; yields the sheet's name and what came of it, each as it is done."""
     torch.set_num_threads(1)
-    if workers == 1:
-        _begin(sheet, rules)
-        try:
-            yield from map(_mark, found)
-        finally:
-            _end()
-        return
+    importlib.import_module("torch._dynamo")  # once, for all workers
     # Forked: torch is imported already. The references stay on this side; the desks are processes of another program.
     context = multiprocessing.get_context("fork")
-    with context.Pool(workers, _begin, (sheet, rules)) as pool:
-        yield from pool.imap_unordered(_mark, found)
+    with context.Pool(min(workers, len(work)), _begin, (rules,)) as pool:
+        yield from pool.imap_unordered(_mark, work)
 
 
-_JUDGE: list[Judge] = []  # this process's own
+_HERE: dict[str, Any] = {}  # this worker's server, and its judge of the sheet it is at
 
 
-def _begin(sheet: Sheet, rules: Rules) -> None:
-    _JUDGE.append(Judge(sheet, rules))
+def _begin(rules: Rules) -> None:
+    _HERE.update(server=Server(rules), judge=None)
 
 
-def _mark(one: Submission) -> Marked:
-    return _JUDGE[-1].mark(*one)
-
-
-def _end() -> None:
-    _JUDGE.pop().close()
+def _mark(one: Work) -> tuple[str, Marked]:
+    sheet, submission = one
+    if _HERE["judge"] is None or _HERE["judge"].sheet.name != sheet.name:
+        _HERE["judge"] = Judge(sheet, _HERE["server"])
+    return sheet.name, _HERE["judge"].mark(*submission)
 
 
 def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> None:
@@ -123,21 +120,18 @@ def main(arguments: list[str]) -> int:
     hidden = [*walls.hidden(), *(p.resolve() for p in (root / "solutions", args.submitted, out))]
     seed = secrets.randbelow(2**31 - 1) + 1 if args.seed is None else args.seed
     rules = Rules(walls.Limits(), tuple(walls.readable()), tuple(hidden), (0, seed), not args.without_walls)
-    graded, begun = [], time.monotonic()
-    for path in sheets:
-        one = Graded(Sheet(path), [])
-        for marked in grade(one.sheet, submissions(args.submitted, path.stem), rules, args.workers):
-            one.marked.append(marked)
-            print(
-                f"{path.stem}  {marked.student}: {one.points(marked):g} of {one.of:g}"
-                + (f"  ({marked.ended})" if marked.ended else ""),
-                flush=True,
-            )
-        one.marked.sort()
-        graded.append(one)
-    write(graded, out, rules, lacking)
-    count = sum(len(one.marked) for one in graded)
-    print(f"{count} submissions in {time.monotonic() - begun:.0f} s; {out / 'points.csv'}, {out / 'index.html'}")
+    begun = time.monotonic()
+    graded = {path.stem: Graded(Sheet(path), []) for path in sheets}
+    work = [(one.sheet, found) for name, one in graded.items() for found in submissions(args.submitted, name)]
+    for name, marked in grade(work, rules, args.workers):
+        one = graded[name]
+        one.marked.append(marked)
+        odd = f"  ({marked.ended})" if marked.ended else ""
+        print(f"{name}  {marked.student}: {one.points(marked):g} of {one.of:g}{odd}", flush=True)
+    for one in graded.values():
+        one.marked.sort(key=lambda marked: marked.student)
+    write(list(graded.values()), out, rules, lacking)
+    print(f"{len(work)} submissions in {time.monotonic() - begun:.0f} s; {out / 'points.csv'}, {out / 'index.html'}")
     return 0
 
 

@@ -6,7 +6,6 @@ import builtins
 import functools
 import importlib
 import inspect
-import io
 import os
 import pickle
 import pkgutil
@@ -25,13 +24,14 @@ import nbformat
 from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.running import Elsewhere, Outcome, quiet
+from lvmteach.classroom.exercises.running import Elsewhere, Outcome
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import desk, stand_in, wire
 from lvmteach.classroom.grading.sheet import Sheet, Step, Task
 from lvmteach.classroom.grading.walls import Limits
 
 OVERTIME = "the process did not stop when its time was over, and was ended"
+START = 300.0  # seconds for a server to import what it needs
 LATE = 3.0  # seconds after which a desk that should have stopped by itself is ended
 
 
@@ -55,31 +55,42 @@ class Rules(NamedTuple):
     walls: bool = True
 
 
-class Judge:
-    """Judges submissions of one sheet, one at a time. Holds a server of desks; `close` ends it."""
+class Server:
+    """The process that desks are forked from. It serves one sheet after another; `close` ends it."""
 
-    def __init__(self, sheet: Sheet, rules: Rules):
-        self.sheet, self.rules = sheet, rules
-        self.exercises = stages.exercises(sheet.stage)
-        with quiet(io.StringIO()):
-            exec(compile(sheet.imports, "<imports>", "exec"), {})  # its default dtype is the references' too
-        package = importlib.import_module(f"lvmteach.classroom.exercises.{sheet.stage}")
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            cloudpickle.register_pickle_by_value(importlib.import_module(module.name))
+    def __init__(self, rules: Rules):
+        self.rules = rules
         self.control, theirs = socket.socketpair()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-        self.server = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "lvmteach.classroom.grading.desk", str(theirs.fileno())],
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
-        setup = {**rules._asdict(), "imports": sheet.imports}
-        wire.send(self.control, pickle.dumps(setup))
-        wire.receive(self.control, time.monotonic() + 300)
+        wire.send(self.control, pickle.dumps(rules._asdict()))
+        wire.receive(self.control, time.monotonic() + START)
+
+    def prepare(self, imports: str) -> None:
+        self.control.sendall(desk.IMPORT)
+        wire.send(self.control, imports.encode())
+        wire.receive(self.control, time.monotonic() + START)
 
     def close(self) -> None:
         self.control.close()
-        self.server.wait()
+        self.process.wait()
+
+
+class Judge:
+    """Judges submissions of one sheet, one at a time, at desks of a server."""
+
+    def __init__(self, sheet: Sheet, server: Server):
+        self.sheet, self.rules, self.control = sheet, server.rules, server.control
+        server.prepare(sheet.imports)
+        desk.run_imports(sheet.imports)  # its default dtype is the references' too
+        self.exercises = stages.exercises(sheet.stage)
+        package = importlib.import_module(f"lvmteach.classroom.exercises.{sheet.stage}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            cloudpickle.register_pickle_by_value(importlib.import_module(module.name))
 
     def mark(self, student: str, path: Path) -> Marked:
         """Judge one file. Whatever is in it, there is a verdict for every task."""

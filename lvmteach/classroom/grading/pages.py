@@ -30,7 +30,8 @@ h2 { font-size: 1.1rem; } .passed { color: var(--passed); } .not { color: var(--
 .beside > * { min-width: 0; }
 pre { background: var(--shade); padding: .6rem; overflow-x: auto; margin: 0; font-size: .875rem; }
 .said { white-space: pre-wrap; } .next { font-weight: 600; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; } caption { text-align: left; font-weight: 600; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; margin-bottom: 1rem; }
+caption { text-align: left; font-weight: 600; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 td.number { text-align: right; }
 """
@@ -80,7 +81,7 @@ def student(one: Graded, marked: Marked) -> str:
         f"<h1>{_text(one.sheet.name)}: {one.points(marked):g} of {one.of:g} points</h1><p>{_text(marked.student)}</p>"
     ]
     if one.sheet.by_hand:
-        parts.append(f'<p class="quiet">{len(one.sheet.by_hand)} written answers are marked by hand.</p>')
+        parts.append(f'<p class="quiet">Marked by hand, and not counted here: {len(one.sheet.by_hand)} in writing.</p>')
     if marked.ended:
         parts.append(f'<p class="not">While this notebook ran: {_text(marked.ended)}.</p>')
     for task in one.sheet.tasks:

@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from nbformat import NotebookNode
 
 from lvmteach.classroom.publish.output import fingerprint
 
@@ -54,8 +56,11 @@ def course(root: Path) -> list[Path]:
     return [p for name in FOLDERS for kind in ("*.ipynb", "*.png") for p in sorted((root / name).glob(kind))]
 
 
-def copy(root: Path, folder: Path) -> Copied:
+def copy(root: Path, folder: Path, prepare: Callable[[NotebookNode], None] = lambda notebook: None) -> Copied:
     """Bring the course in `folder` up to date, never over a file that its owner has touched.
+
+    Args:
+        prepare: changes each notebook before it is written.
 
     Raises:
         NotADirectoryError: `folder` is a file.
@@ -68,7 +73,7 @@ def copy(root: Path, folder: Path) -> Copied:
     for path in course(root):
         name = path.relative_to(root).as_posix()
         target = folder / name
-        content = _for_this_python(path)
+        content = _for_this_python(path, prepare)
         new, old = _mark(content, path), _mark(target.read_bytes(), target) if target.is_file() else None
         if old == new:
             continue
@@ -105,10 +110,11 @@ def _mark(content: bytes, path: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _for_this_python(path: Path) -> bytes:
+def _for_this_python(path: Path, prepare: Callable[[NotebookNode], None]) -> bytes:
     """A notebook that names this Python, so that JupyterLab does not mark it changed when it is opened."""
     if path.suffix != ".ipynb":
         return path.read_bytes()
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata["language_info"]["version"] = platform.python_version()
+    prepare(notebook)
     return (nbformat.writes(notebook) + "\n").encode("utf-8")

@@ -15,6 +15,16 @@ _CODE_OR_MATHS = re.compile(
     r"|(?<![\\$\w])\$(?P<inline>(?:[^$\n]|\n(?!\s*\n))+?)\$(?![\w$])",
     re.DOTALL,
 )
+# nbconvert's own prompts, numbers, comments and operators are too pale to be read by all: below 4.5 to 1.
+CONTRAST = """
+body { --jp-cell-prompt-not-active-opacity: 1; --jp-cell-prompt-not-active-font-color: #595959;
+  --jp-mirror-editor-number-color: #006b00; --jp-mirror-editor-comment-color: #33696b;
+  --jp-mirror-editor-operator-color: #8a1fd1; }
+.jp-InputPrompt, .jp-OutputPrompt { color: #595959; opacity: 1; }
+.highlight .mf, .highlight .mi, .highlight .mh, .highlight .mo, .highlight .mb { color: #006b00; }
+.highlight .c, .highlight .c1, .highlight .cm { color: #33696b; }
+.highlight .o, .highlight .ow { color: #8a1fd1; }
+"""
 # What the converter reads only in its long form: \mathbb E as \mathbb{E}, aligned as align*.
 _BARE_LETTER = re.compile(r"(\\(?:mathcal|mathbb|mathbf|boldsymbol))\s*([A-Za-z0-9]|\\[A-Za-z]+)")
 
@@ -28,7 +38,7 @@ def to_html(notebook: NotebookNode, title: str) -> str:
             cell.source = maths_to_mathml(cell.source)
     exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="", widget_renderer_url="", mermaid_js_url="")
     body, _ = exporter.from_notebook_node(page, resources={"metadata": {"name": title}})
-    return body
+    return body.replace("</head>", f"<style>{CONTRAST}</style>\n</head>", 1)
 
 
 def maths_to_mathml(markdown: str) -> str:
