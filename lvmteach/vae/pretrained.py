@@ -30,6 +30,7 @@ from lvmteach.vae.sentences import sentence_vae
 
 FOLDER = Path(__file__).parent / "trained"
 SENTENCES = "sentences"  # the model of the generated language
+UNITS = "units_runs.json"  # active units by the way of training
 NAMES = ("plane", "iwae_1", "iwae_5", "iwae_50")
 PIXELS = 784
 
@@ -76,6 +77,14 @@ def sentence_runs() -> list[dict]:
     Each run has `step`, `kl` and `nll` (nats a sentence, on 300 test sentences), and their ends on all 2000.
     """
     return json.loads((FOLDER / f"{SENTENCES}_runs.json").read_text())
+
+
+def unit_runs() -> list[dict]:
+    """Active units, log p(x) and KL (nats an image) of a VAE on MNIST, three ways to train it, three seeds each.
+
+    The record that `python -m benchmarks.units` made: `way` is "sampled", "closed form" or "warm-up".
+    """
+    return json.loads((FOLDER / UNITS).read_text())
 
 
 def mnist_vae(L: int) -> VAE:

@@ -507,12 +507,7 @@ assert rises.tolist() == [True, True, True, False, True]
 # $$\mathbb E_{p(x, z)}[\log q_\gamma(z \mid x)] = \text{constant} - \mathbb E_{p(x)}\big[\mathrm{KL}(p(z \mid x) \,\|\, q_\gamma(z \mid x))\big]$$
 #
 # and say what the constant is. (2) Show that on *data* the ELBO's gradient for $\gamma$ is that of $-\mathrm{KL}(q \,\|\, p)$. (3) When do the
-# two have the same maximiser, although they are different functions?
-#
-# **Rubric**, six points: the joint split as $p(x)\, p(z \mid x)$ (1); $\log p(z \mid x)$ added and taken off inside the mean (1); the
-# constant named, minus the mean entropy of the posterior, and why $\gamma$ does not move it (1); $\log p(x) = \text{ELBO} +
-# \mathrm{KL}$ used, with $\log p(x)$ free of $\gamma$ (1); the condition for (3): some $\gamma$ gives the exact posterior for every image that
-# either of the two averages over (1), with one example or counterexample (1).
+# two have the same maximiser, although they are different functions? Your lecturer reads it; there is no check.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -523,19 +518,26 @@ assert rises.tolist() == [True, True, True, False, True]
 # For (3): a divergence is zero in one direction exactly where it is zero in the other.
 # </details>
 
-# %%
-derivation = "on paper"
-### BEGIN SOLUTION
-derivation = r"""
-(1) E_p(x,z)[log q] = E_p(x) E_p(z|x)[log q(z|x) - log p(z|x) + log p(z|x)]
-                    = -E_p(x)[KL(p(z|x) || q(z|x))] + E_p(x,z)[log p(z|x)].
-    The last term is minus the mean entropy of the posterior. It is made of theta alone.
-(2) log p(x) = ELBO + KL(q || p), and the left side does not contain gamma. So d ELBO / d gamma = -d KL(q || p) / d gamma.
-(3) If one gamma gives q(z|x) = p(z|x) for every image of the data and of the dreams: then both divergences are zero there,
-    their least value. One latent coin under coins for pixels is an example: its log odds are linear in x. Two causes that
-    explain each other away are a counterexample: no q of independent coins is the posterior.
-"""
-### END SOLUTION
+# %% [markdown] tags=["proof"]
+# (1) Split the joint as $p(x)\, p(z \mid x)$, and add and take off $\log p(z \mid x)$ inside the mean:
+#
+# $$\mathbb E_{p(x, z)}[\log q] = \mathbb E_{p(x)}\, \mathbb E_{p(z \mid x)}\big[\log q(z \mid x) - \log p(z \mid x) + \log p(z \mid x)\big]
+# = -\mathbb E_{p(x)}\big[\mathrm{KL}(p(z \mid x) \,\|\, q(z \mid x))\big] + \mathbb E_{p(x, z)}[\log p(z \mid x)].$$
+#
+# The last term is minus the mean entropy of the posterior. It is made of $\theta$ alone, so $\gamma$ does not move it.
+#
+# (2) $\log p(x) = \text{ELBO} + \mathrm{KL}(q \,\|\, p)$, and the left side does not contain $\gamma$. So $\nabla_\gamma \text{ELBO} = -\nabla_\gamma
+# \mathrm{KL}(q \,\|\, p)$.
+#
+# (3) If one $\gamma$ gives $q(z \mid x) = p(z \mid x)$ for every image of the data and of the dreams, both divergences are zero there, their
+# least value. One latent coin under coins for pixels is an example: its log odds are linear in $x$. Two causes that explain each other away are a
+# counterexample: no $q$ of independent coins is the posterior.
+
+# %% [markdown] tags=["rubric"]
+# **Rubric, 6 points.** 1: the joint is split as $p(x)\, p(z \mid x)$. 1: $\log p(z \mid x)$ is added and taken off *inside* the mean. 1: the constant is named, minus the mean
+# entropy of the posterior, with the reason why $\gamma$ does not move it. 1: $\log p(x) = \text{ELBO} + \mathrm{KL}$ is used, with $\log p(x)$ free of $\gamma$. 1: the condition for
+# (3), some $\gamma$ gives the exact posterior for every image that either of the two averages over. 1: one example or counterexample. A common slip: "both are KLs, so both
+# are zero at the same place", without asking whether the family reaches zero.
 
 # %% [markdown]
 # ## Exercise 06.8: two weighted draws

@@ -11,13 +11,14 @@
 #
 # After these exercises you will be able to
 #
-# - write a VAE's objective yourself, and train it: pixels, KL, sampler, bound, update;
+# - write a VAE's objective yourself, and train it: pixels, KL, bound, update;
+# - split the gap of a bound into what the family costs and what the encoder adds;
 # - test a formula against draws, and find what is wrong with a printed one;
 # - recognise the bugs that train without complaint: a mean over pixels, grey pixels, a log variance taken for a log
 #   scale, a sign, a constant before the KL;
 # - look at a latent plane, and fill in what is missing from an image.
 #
-# **Time** 140 minutes; the cells run in about 30 seconds on a laptop. **Prerequisites** notebook 08; notebook 07 for the
+# **Time** 155 minutes; the cells run in about 45 seconds on a laptop. **Prerequisites** notebook 08; notebook 07 for the
 # reparameterised gradient.
 #
 # | maths | code | shape | meaning |
@@ -54,7 +55,8 @@ from lvmteach.classroom.exercises import vae as check
 from lvmteach.classroom.figures import plots
 from lvmteach.data import dynamic, load_images
 from lvmteach.runtime import seeded
-from lvmteach.vae import mlp
+from lvmteach.vae import mlp, pretrained
+from lvmteach.vae.pretrained import unit_runs
 
 torch.set_default_dtype(torch.float64)
 images = load_images()
@@ -68,8 +70,8 @@ print(f"{images.name}: {len(images.train)} training images of {shape[0]} x {shap
 #
 # Return $\log p(x \mid z) = \sum_d \log \operatorname{Bernoulli}(x_d;\, \operatorname{sigmoid}(l_d))$ for each image.
 #
-# - `x` $(B, D)$; `logits` $(\dots, D)$ that broadcast with it, $(B, D)$ or $(K, B, D)$, of any size: 800 is possible.
-# - Result: the shape of `logits` without its last axis, in nats.
+# - `x` $(B, D)$; `logits` $(B, D)$ or $(K, B, D)$, of any size: 800 is possible.
+# - Result: $(B)$ or $(K, B)$, the shape of `logits` without its last axis; in nats.
 # - Pixels other than 0 and 1 have no Bernoulli likelihood: raise a `ValueError` if there are any.
 #
 # <details><summary>Hint 1</summary>
@@ -86,7 +88,7 @@ print(f"{images.name}: {len(images.train)} training images of {shape[0]} x {shap
 
 # %%
 def log_bernoulli(x, logits):
-    """log p(x|z), nats, summed over pixels; x (B, D) of 0 and 1, logits (..., D)."""
+    """log p(x|z), nats, summed over pixels: (B,) or (K, B); x (B, D) of 0 and 1, logits (B, D) or (K, B, D)."""
     ### BEGIN SOLUTION
     # A cross-entropy would not notice grey pixels; a likelihood must.
     if ((x != 0) & (x != 1)).any():
@@ -108,7 +110,7 @@ log_bernoulli = check.log_bernoulli(log_bernoulli)
 every_image = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 10)
 with seeded(71):
     some_logits = 3 * torch.randn(10)
-total = log_bernoulli(every_image, some_logits).exp().sum()
+total = log_bernoulli(every_image, some_logits.expand(1024, 10)).exp().sum()
 print(f"{len(every_image)} images, total probability {total:.10f}")
 assert abs(total - 1) < 1e-12  # rounding of 1024 terms
 
@@ -221,7 +223,7 @@ kl_by_draws = check.kl_by_draws(kl_by_draws)
 #
 # *10 minutes, difficulty 2 of 3, from notebook 08 "The encoder, and the KL that belongs to it"*
 #
-# A slide of lecture C prints, under the name $\operatorname{KL}(p(z)\,\|\,q(z \mid x))$, what comes to
+# A lecture's slide prints, under the name $\operatorname{KL}(p(z)\,\|\,q(z \mid x))$, what comes to
 #
 # $$\tfrac12 \sum_l \big(1 + \log \sigma_l^2 - \mu_l - \sigma_l^2\big).$$
 #
@@ -296,119 +298,11 @@ answer = "a"
 check.slide_name(answer)
 
 # %% [markdown]
-# ## Exercise 08.5: its gradient
-#
-# *10 minutes, difficulty 2 of 3, from notebook 08 "The encoder, and the KL that belongs to it"*
-#
-# The same slide gives two derivatives, and labels both of them $\partial / \partial \mu$. Derive the two that the encoder
-# needs: for $\mu$, and for $s = \log \sigma$, which is what its last layer puts out.
-#
-# - `mu` and `s`, both $(\dots, L)$.
-# - Result: the pair `(for_mu, for_s)`, each $(\dots, L)$: gradients of `kl(mu, s).sum()`. By hand, without autograd.
-#
-# <details><summary>Hint 1</summary>
-#
-# One unit's KL is a sum of terms in $\mu$ alone and terms in $s$ alone.
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# Write $\sigma^2$ as $e^{2s}$ before you differentiate for $s$. Where is the minimum, and is your derivative 0 there?
-# </details>
-
-
-# %%
-def kl_gradients(mu, s):
-    """Gradients (for_mu, for_s) of the KL, each (..., L), from mu and s (..., L)."""
-    ### BEGIN SOLUTION
-    # Half of mu^2 gives mu. Half of e^{2s} gives e^{2s}, and the log term -s gives -1.
-    for_s = torch.exp(2 * s) - 1
-    return mu.clone(), for_s
-    ### END SOLUTION
-
-
-# %%
-kl_gradients = check.kl_gradients(kl_gradients)
-
-# %% [markdown]
-# Two tests. The first differentiates by small steps; the second follows the gradient downhill. **Where does the KL, left
-# alone, take every $q$?**
-
-# %%
-for_mu, for_s = kl_gradients(mu, s)
-h = 1e-5
-step = torch.zeros_like(mu)
-step[0, 0] = h
-print(f"for mu: {for_mu[0, 0]:.6f}, by small steps {(kl(mu + step, s) - kl(mu - step, s))[0] / (2 * h):.6f}")
-print(f"for s:  {for_s[0, 0]:.6f}, by small steps {(kl(mu, s + step) - kl(mu, s - step))[0] / (2 * h):.6f}")
-assert abs(for_s[0, 0] - (kl(mu, s + step) - kl(mu, s - step))[0] / (2 * h)) < 1e-8  # h² times the third derivative
-
-m, t = mu.clone(), s.clone()
-for _ in range(300):
-    along_m, along_t = kl_gradients(m, t)
-    m, t = m - 0.1 * along_m, t - 0.1 * along_t
-print(f"after 300 steps: largest |mu| {m.abs().max():.1e}, largest |log sigma| {t.abs().max():.1e}")
-assert max(m.abs().max(), t.abs().max()) < 1e-12  # each step shrinks mu by 0.9: 0.9^300 is 1e-14
-
-# %% [markdown]
-# To the prior: that is what a unit does that the decoder does not use.
-#
-# ## Exercise 08.6: the sampler
-#
-# *10 minutes, difficulty 1 of 3, from notebook 08 "The encoder, and the KL that belongs to it"*
-#
-# Return $K$ draws from $q(z \mid x)$ for each image, made from the given noise, such that gradients reach `mu` and `s`
-# through them.
-#
-# - `mu` and `s` $(B, L)$; `eps` $(K, B, L)$, standard normal noise.
-# - Result: $(K, B, L)$.
-#
-# <details><summary>Hint 1</summary>
-#
-# Draws with mean $\mu$ and standard deviation $\sigma$, from noise with mean 0 and standard deviation 1.
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# What is $\sigma$, given $s$? Is it the same $\sigma$ as in your KL?
-# </details>
-
-
-# %%
-def sample(mu, s, eps):
-    """Reparameterised draws of q, (K, B, L), from mu and s (B, L) and eps (K, B, L)."""
-    ### BEGIN SOLUTION
-    # s is the log of the scale, so exp without a half; the first axis of eps broadcasts.
-    sigma = torch.exp(s)
-    return mu[None] + sigma[None] * eps
-    ### END SOLUTION
-
-
-# %%
-sample = check.sample(sample)
-
-# %% [markdown]
-# The target: two clouds of draws, each filling its ellipse (two standard deviations, so about 86 % of the draws inside).
-
-# %%
-with seeded(73):
-    z = sample(mu[:2], s[:2], torch.randn(400, 2, 2))
-fig, ax = plots.figure(size=(7, 4.6))
-for i, (mark, colour) in enumerate((("o", plots.BLUE), ("s", plots.ORANGE))):
-    ax.plot(*z[:, i].T, mark, ms=3, alpha=0.5, color=colour, label=f"image {i + 1}")
-    plots.ellipse(ax, mu[i], torch.diag((2 * s[i]).exp()), color=colour)
-ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal", title="400 draws from q(z|x)")
-ax.legend(loc="lower left")
-plots.show(fig, alt="Two clouds of points, a tall narrow one and a wide flat one, each filling its ellipse.")
-inside = (((z - mu[:2]) / s[:2].exp()).square().sum(-1) < 4).double().mean()
-print(f"{inside:.1%} of the draws lie within the ellipses")
-share = 1 - math.exp(-2)  # chi-square with two degrees of freedom, below 4
-assert abs(inside - share) < 5 * math.sqrt(share * (1 - share) / 800)
-
-# %% [markdown]
-# ## Exercise 08.7: the ELBO
+# ## Exercise 08.5: the ELBO
 #
 # *15 minutes, difficulty 2 of 3, from notebook 08 "Training"*
 #
-# Put the three together. Return for each image
+# Put them together. Return for each image
 #
 # $$\frac1K \sum_{k=1}^K \log p(x \mid z_k) \;-\; \operatorname{KL}\big(q(z \mid x)\,\|\,p(z)\big), \qquad z_k \sim q(z \mid x).$$
 #
@@ -418,7 +312,7 @@ assert abs(inside - share) < 5 * math.sqrt(share * (1 - share) / 800)
 #
 # <details><summary>Hint 1</summary>
 #
-# You have written all three parts. Draw, decode, score; then take off what the code costs.
+# Draw by reparameterisation, as in `kl_by_draws`; decode, score; then take off what the code costs.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -430,7 +324,8 @@ assert abs(inside - share) < 5 * math.sqrt(share * (1 - share) / 800)
 def elbo(x, mu, s, eps, decode):
     """The bound on log p(x) of each image, nats, (B,); decode: z (..., L) -> logits (..., D)."""
     ### BEGIN SOLUTION
-    z = sample(mu, s, eps)
+    # s is the log of the scale, so exp without a half; gradients reach mu and s through the draws.
+    z = mu + torch.exp(s) * eps
     # How well each draw explains the image: (K, B). The expectation becomes a mean over the draws.
     explained = log_bernoulli(x, decode(z)).mean(dim=0)
     # The KL is known exactly, one number for each image; weight 1, or it is no bound.
@@ -505,7 +400,91 @@ print(f"mean gap {(log_p_x - bound).mean():.4f}, mean KL to the posterior {kl_to
 assert ((log_p_x - bound - kl_to_posterior).abs() < 5 * std_err + 1e-6).all()  # and the mesh, as above
 
 # %% [markdown]
-# ## Exercise 08.8: training steps
+# ## Exercise 08.6: split a gap
+#
+# *20 minutes, difficulty 3 of 3, from notebook 08 "Splitting the gap"*
+#
+# Take a model whose posterior is Gaussian, $p(z \mid x) = \mathcal N(m,\, A^{-1})$ with the precision $A$, and an encoder
+# that answers $q = \mathcal N(\mu,\, \operatorname{diag} \sigma^2)$. The gap of its bound is $\operatorname{KL}(q\,\|\,p(z \mid x))$.
+# Find, on paper, the diagonal Gaussian of least $\operatorname{KL}(q\,\|\,p)$, and split the gap of each image:
+#
+# - *approximation*: what this best $q$ leaves;
+# - *amortisation*: what the encoder's $q$ has on top of it.
+#
+# `m` $(B, L)$ and `A` $(B, L, L)$; `mu` and `s` $(B, L)$, `s` a log scale.
+#
+# Result: the pair `(approximation, amortisation)`, each $(B)$, in nats.
+#
+# <details><summary>Hint 1</summary>
+#
+# $\operatorname{KL}(q\,\|\,p) = \tfrac12\big[\sum_l A_{ll}\sigma_l^2 + (\mu - m)^\top A\,(\mu - m) - L - \log\det A - \sum_l \log \sigma_l^2\big]$.
+# For which $\mu$ and $\sigma_l$ is it least?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Put the best $\mu$ and $\sigma$ in: that is the first part. The difference of the two expressions is the second, and $\log\det A$
+# drops out of it. `torch.linalg.slogdet(A).logabsdet` is a safe $\log\det A$.
+# </details>
+
+
+# %%
+def split_gap(m, A, mu, s):
+    """(approximation, amortisation), each (B,), nats; m, mu and s are (B, L), A is (B, L, L), a precision."""
+    ### BEGIN SOLUTION
+    # Least KL(q || p): the posterior's mean, and 1/A_ll, the variance of one coordinate with the others held.
+    held = A.diagonal(dim1=-2, dim2=-1)
+    approximation = 0.5 * (held.log().sum(-1) - torch.linalg.slogdet(A).logabsdet)
+    # What the encoder adds: a mean at the wrong place, and widths that are not the best ones.
+    misplaced = ((mu - m)[:, None] @ A @ (mu - m)[..., None]).flatten()
+    ratio = held * torch.exp(2 * s)
+    return approximation, 0.5 * (misplaced + (ratio - 1 - ratio.log()).sum(-1))
+    ### END SOLUTION
+
+
+# %%
+split_gap = check.split_gap(split_gap)
+
+# %% [markdown]
+# Use it. In a linear model with $x = W z + \text{noise}$ the precision is $A = I + W^\top W / \sigma^2$. Turn $W$, which changes nothing in $p(x)$.
+# **At which angle is the approximation gap zero? And does a wrong answer of the encoder cost the same at each angle?**
+
+# %%
+W = torch.tensor([[2.0, 0.0], [0.0, 0.7], [0.5, 0.3]])
+W = W @ torch.linalg.svd(W).Vh.T  # now its columns are orthogonal
+angles = torch.linspace(0, math.pi / 2, 91)
+turned = torch.stack([torch.stack([angles.cos(), -angles.sin()], -1), torch.stack([angles.sin(), angles.cos()], -1)], 1)
+precision = torch.eye(2) + (W @ turned).mT @ (W @ turned) / 0.3**2
+off = torch.tensor([0.2, 0.0]).expand(91, 2)  # the encoder is off by 0.2 in z_1; its widths are the best
+best = -0.5 * precision.diagonal(dim1=1, dim2=2).log()
+approximation, amortisation = split_gap(torch.zeros(91, 2), precision, off, best)
+fig, ax = plots.figure(size=(8, 3.6))
+ax.plot(angles.rad2deg(), approximation, color=plots.BLUE, label="approximation")
+ax.plot(angles.rad2deg(), amortisation, "--", color=plots.ORANGE, label="amortisation, mean off by 0.2")
+ax.set(xlabel="angle by which W is turned, degrees", ylabel="nats an image", ylim=(0, None))
+ax.legend()
+plots.show(
+    fig, alt="The approximation gap is zero at 0 and 90 degrees and highest between; the amortisation gap falls."
+)
+
+# %% [markdown]
+# Zero where $W^\top W$ is diagonal: so a bound that may turn $W$ will do so (the linear VAE of notebook 08). And an error along a narrow
+# direction costs more: the same 0.2 is many standard deviations there. The sum of your two parts against the whole gap, by quadrature:
+
+# %%
+at = 20
+axis = torch.linspace(-3, 3, 1201)
+mesh = torch.cartesian_prod(axis, axis)
+log_q = Normal(off[at], best[at].exp()).log_prob(mesh).sum(1)
+log_p = -0.5 * torch.einsum("gi,ij,gj->g", mesh, precision[at], mesh)
+log_p = log_p - torch.logsumexp(log_p, 0) - 2 * math.log(float(axis[1] - axis[0]))
+whole = float((log_q.exp() * (log_q - log_p)).sum()) * float(axis[1] - axis[0]) ** 2
+print(
+    f"your parts {approximation[at]:.6f} + {amortisation[at]:.6f} = {approximation[at] + amortisation[at]:.6f}, quadrature {whole:.6f}"
+)
+assert abs(approximation[at] + amortisation[at] - whole) < 1e-6  # the mesh's edges
+
+# %% [markdown]
+# ## Exercise 08.7: training steps
 #
 # *15 minutes, difficulty 2 of 3, from notebook 08 "Training" and "4. Should this number go up or down?"*
 #
@@ -603,7 +582,7 @@ print(f"coins {-D * math.log(2):.1f} nats; gain {gain.mean():.1f} ± {std_err:.1
 assert gain.mean() > 5 * std_err
 
 # %% [markdown]
-# ## Exercise 08.9: two constants
+# ## Exercise 08.8: two constants
 #
 # *10 minutes, difficulty 2 of 3, from notebook 08 "Five questions that users of VAE code ask most"*
 #
@@ -649,7 +628,7 @@ class PixelMean(Model):
 
     def forward(self, x, eps):
         mu, s = self.encode(x)
-        return log_bernoulli(x, self.decoder(sample(mu, s, eps))).mean(0) / x.shape[1] - kl(mu, s)
+        return log_bernoulli(x, self.decoder(mu + s.exp() * eps)).mean(0) / x.shape[1] - kl(mu, s)
 
 
 with seeded(78):
@@ -672,6 +651,90 @@ answer = "a"
 
 # %%
 check.two_wrongs(answer)
+
+# %% [markdown]
+# ## Exercise 08.9: warm-up against active units
+#
+# *15 minutes, difficulty 2 of 3, from notebook 08 "Units in use"*
+#
+# Two measures say whether a latent unit is in use. Return both, from the encoder's answers to many images:
+#
+# - *active* (Burda et al. 2016): whether the variance over the images of $\mathbb E_q[z_l]$ is above 0.01;
+# - *nats*: the mean over the images of $\operatorname{KL}(q(z_l \mid x)\,\|\,p(z_l))$.
+#
+# `mu` and `s` $(B, L)$, one row an image; at least two images. Result: the pair `(active, nats)`, each $(L)$, the first of truth values.
+#
+# <details><summary>Hint 1</summary>
+#
+# Which of $\mu$ and $\sigma$ does $\mathbb E_q[z_l]$ contain?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `mu.var(0)` is over the images. For the KL, take what `kl` has under its sum.
+# </details>
+
+
+# %%
+def unit_use(mu, s):
+    """(active, nats), each (L,), from mu and s (B, L): Var_x(E_q[z]) > 0.01, and the mean KL of each unit."""
+    ### BEGIN SOLUTION
+    # E_q[z] is mu. A mean that is the same for every image says nothing about the image.
+    active = mu.var(dim=0) > 0.01
+    nats = (0.5 * (mu.square() + torch.exp(2 * s) - 1) - s).mean(dim=0)
+    return active, nats
+    ### END SOLUTION
+
+
+# %%
+unit_use = check.unit_use(unit_use)
+
+# %% [markdown]
+# Look with it at a model that comes with the package: fifty units, trained on MNIST for 800 passes. Its card says how many are active.
+# **How many nats does a collapsed unit cost?**
+
+# %%
+if images.name == "mnist":
+    patient, card = pretrained("iwae_1")
+    with torch.no_grad():
+        q = patient.encoder(x_new.float())
+    active, nats = unit_use(q.mean.double(), q.stddev.double().log())
+    print(f"{int(active.sum())} of {len(active)} units active here, its card says {card['active_units']}")
+    print(f"cost of an active unit {nats[active].mean():.2f} nats, of a collapsed one {nats[~active].mean():.4f}")
+
+# %% [markdown]
+# Now models of one architecture on the same data, three ways to train: the bound with its KL *sampled*, the KL in *closed form* as yours is, and
+# *KL warm-up*, where its weight rises from 0 to 1 over the first third. All end with the same objective. (The runs of notebook 08.)
+
+# %%
+for run in unit_runs():
+    print(f"seed {run['seed']}, {run['way']:>11}: {run['active']} active, log p(x) {run['log_p']:.2f} nats")
+
+# %% [markdown]
+# What does the table say?
+#
+# - **a** the data have as many dimensions as the larger count
+# - **b** the model with more active units is the better one
+# - **c** the count depends on how one got there, so it is no property of the data
+# - **d** the ways have other objectives, so nothing can be compared
+#
+# <details><summary>Hint 1</summary>
+#
+# What is the same in all rows, and what differs? By how much does each of the two columns vary?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Which weight does the KL have when training ends, and which in the last column?
+# </details>
+
+# %%
+answer = ...
+### BEGIN SOLUTION
+# Same data, network and final objective; the count is another.
+answer = "c"
+### END SOLUTION
+
+# %%
+check.what_a_count_tells(answer)
 
 # %% [markdown]
 # ## Exercise 08.10: decode a grid
@@ -750,7 +813,7 @@ assert torch.allclose(sheet[0], corner[0], atol=1e-9)  # top left: z_1 smallest,
 # <details><summary>Hint 2</summary>
 #
 # Give the current image a name, replace it in each turn, and add up the probabilities beside it. One `torch.where` in the
-# loop, one after it. `sample` works for a single draw as well.
+# loop, one after it. A draw of $z$ is made as in your ELBO.
 # </details>
 
 
@@ -812,7 +875,7 @@ assert torch.equal(filled[~missing], x_new[~missing])
 # $p(z \mid x)$. Make them exact: take the draw of $q$ as a *proposal*, and accept or refuse it so that the chain has
 # $p(x_\text{missing} \mid x_\text{observed})$ as its stationary distribution. What is the probability of acceptance, in
 # terms of the log weights $\log p(x \mid z) + \log p(z) - \log q(z \mid x)$? The first guess matters then: start the chain
-# from your own turns. With the six-pixel model of exercise 08.7 you can compute the true conditional by enumeration, and
+# from your own turns. With the six-pixel model of exercise 08.5 you can compute the true conditional by enumeration, and
 # measure what the repair gains.
 
 # %%
@@ -823,6 +886,8 @@ assert torch.equal(filled[~missing], x_new[~missing])
 #
 # - Pixels are summed, never averaged, and they are 0 or 1: a grey cross-entropy is no likelihood.
 # - One reading of $s$ for sampler and KL; draws from $q$ tell when a formula is wrong, and which KL it is.
+# - A gap is approximation plus amortisation: variances $1/A_{ll}$ at best, and what the encoder adds to that.
+# - The number of active units depends on the path of training; $\log p(x)$ judges.
 # - The ELBO is the mean score of the draws less the KL, with weight 1; it stays below $\log p(x)$, by the KL to the posterior.
 # - Training: one optimiser, minus the bound, clear, backward, step.
 # - A mean over pixels empties the latent space; with $1/D$ before the KL as well, it is the right objective again.
