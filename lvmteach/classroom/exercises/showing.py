@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from lvmteach.classroom.exercises.compare import is_number, paired_leaves, structural_difference
@@ -77,7 +78,8 @@ def picture(name: str, right: np.ndarray, yours: np.ndarray) -> Figure:
         for column, colour in zip(range(right.shape[1]), plots.PALETTE, strict=False):
             ax.plot(right[:, column], "o-", color=colour, label="right" if column == 0 else None)
             ax.plot(yours[:, column], "x--", color=colour, label="yours" if column == 0 else None)
-        ax.set(xlabel="first axis", title=name)
+        ax.set(xlabel="place along the first axis", title=name)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
         return fig
     fig, axes = plots.figure(cols=2, size=(8, 3.6))
