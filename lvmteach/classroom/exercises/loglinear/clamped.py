@@ -22,7 +22,9 @@ def _half_seen(draw):
         outcomes = (torch.arange(2**D)[:, None] >> torch.arange(D - 1, -1, -1) & 1).double()
         x = (draw(N, D) > 0).double().masked_fill(draw(N, D) > 0.3, torch.nan)
         x[0], x[1] = torch.nan, outcomes[1]  # a datum of which nothing was seen, and a whole one
-        cases.append((size * draw(F), draw(len(outcomes), F) + 0.5, outcomes, x))
+        w, values = size * draw(F), draw(len(outcomes), F) + 0.5
+        values[:, -1] += 100 * (N == 9)  # a far column shows who computes in single precision
+        cases.append((w, values, outcomes, x))
     return cases
 
 
