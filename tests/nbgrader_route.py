@@ -17,8 +17,8 @@ from lvmteach.classroom.exercises.release import BEGIN, END
 from lvmteach.classroom.publish.notebooks import from_text
 
 ROOT = Path(__file__).parent.parent
-SHEET = "04_log_linear_models"  # four exercises, of which two are choices
-LOOP = "def weight_gradient(classes, totals, w, features):\n    while True:\n        pass"
+SHEET = "04_log_linear_models"  # two functions and two choices, and a proof that is marked by hand
+LOOP = "def curvature(w, features):\n    while True:\n        pass"
 CHATTY = "import sys\nprint('as I was saying', file=sys.stderr)\n"
 
 
@@ -63,8 +63,8 @@ def graded(tmp_path_factory):
     hand_in = {
         "solved": lambda path: filled(path),
         "untouched": lambda path: None,
-        "chatty": lambda path: filled(path, {"def expected_counts": CHATTY, "def weight_gradient": CHATTY}),
-        "looping": lambda path: filled(path, {"def weight_gradient": LOOP}),
+        "chatty": lambda path: filled(path, {"def clamped": CHATTY, "def curvature": CHATTY}),
+        "looping": lambda path: filled(path, {"def curvature": LOOP}),
     }
     for student, work in hand_in.items():
         home = tmp_path_factory.mktemp(student)
@@ -93,7 +93,11 @@ def test_students_get_neither_solutions_nor_hidden_tests(graded):
 def test_points_are_earned_by_answers_alone(graded):
     rows = csv.DictReader((graded / "grades.csv").read_text().splitlines())
     points = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in rows}
-    assert points == {"solved": (4, 4), "untouched": (0, 4), "chatty": (4, 4), "looping": (3, 4)}
+    by_hand = 5
+    assert points == {
+        "solved": (4, 4 + by_hand), "untouched": (0, 4 + by_hand),
+        "chatty": (4, 4 + by_hand), "looping": (3, 4 + by_hand),
+    }  # fmt: skip
 
 
 def test_feedback_says_what_was_wrong(graded):

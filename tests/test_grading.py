@@ -101,6 +101,7 @@ def test_gradients_come_up_with_their_value():
     "frame",
     [b"", b"\0\0\0", struct.pack("<I", 9) + b"[1, 2", struct.pack("<I", 2) + b"[]",
      struct.pack("<I", 12) + b'{"tuple": 1}',
+     struct.pack("<I", 52) + b'{"tensor": [["torch.float64",[1073741824],0,0],[]]} ',
      struct.pack("<I", 45)
      + b'{"tensor": [["torch.float64",[9],0,8],[]]}   ' + bytes(8)],
 )  # fmt: skip
@@ -131,6 +132,7 @@ print(looked)
 """
 
 
+@pytest.mark.slow
 def test_no_reference_goes_down_with_the_input_before_its_verdict():
     """Functions among the input are sent as code: no reference of an exercise that is still to be judged is in it."""
     command = [sys.executable, "-c", WHAT_GOES_DOWN, str(ROOT / "exercises")]

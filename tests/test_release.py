@@ -221,6 +221,7 @@ def test_an_edited_source_is_not_written_over(folders, tmp_path):
     assert "Friday" in target.read_text()
 
 
+@pytest.mark.slow
 def test_students_get_the_course_without_solutions_and_the_way_to_the_package(tmp_path):
     assert main(["--students", str(tmp_path / "pull"), "--package", "git+https://example.org/lvmteach"]) == 0
     files = sorted(path.relative_to(tmp_path / "pull").as_posix() for path in (tmp_path / "pull").rglob("*.ipynb"))

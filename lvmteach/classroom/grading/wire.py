@@ -148,7 +148,7 @@ def _value(tree: Any, blob: memoryview) -> Any:
 def _tensor(place: list, blob: memoryview) -> Tensor:
     dtype, shape, start, length = place
     if not length:
-        return torch.empty(shape, dtype=_DTYPES[dtype])
+        return torch.zeros(0, dtype=_DTYPES[dtype]).reshape(shape)  # a shape that holds something is refused
     return torch.frombuffer(bytearray(blob[start : start + length]), dtype=_DTYPES[dtype]).reshape(shape)
 
 
