@@ -25,7 +25,12 @@ from lab_cells import IMPORTS, TRAIN
 WARM_UP, MOVES, DRAG = 3, 20, 40
 FRAME = 16  # milliseconds between the moves of a real mouse
 MEDIAN, WORST, PICTURES = 16.0, 50.0, 39  # milliseconds, milliseconds, of the 40 moves of a drag
-BY_HAND = ("latent_explorer", "kl_explorer", "stepper", "drawing")  # on the picture; the others by their first slider
+BY_HAND = (
+    "latent_explorer",
+    "kl_explorer",
+    "stepper",
+    "drawing",
+)  # on the picture, as those without a slider; the others by their first slider
 LADDERS = {"climb": 16}  # values that the first slider has: a drag cannot give more pictures
 
 
@@ -89,17 +94,20 @@ def measure(page: lab.Lab, notebook: str, names: list[str], training: int | None
             "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", number
         )
         demo = page.page.locator(f'[data-windowed-list-index="{number}"] .lvm-explorable')
-        demo.evaluate("(box) => box.scrollIntoView({ block: 'center' })")
-        page.page.wait_for_timeout(300)
-        hand = demo.locator(".lvm-takes-hand" if name in BY_HAND else "input[type=range]").first
-        found.append(Measured(single_moves(page, hand, name), quick_drag(page, hand, name)))
+        demo.locator(".lvm-words:not(:empty)").wait_for()
+        sliders = demo.locator(".lvm-controls input[type=range]")
+        drawn = name in BY_HAND or not sliders.count()
+        hand = (demo.locator(".lvm-takes-hand") if drawn else sliders).first
+        hand.evaluate("(node) => node.scrollIntoView({ block: 'center' })")
+        page.page.wait_for_timeout(1000)
+        found.append(Measured(single_moves(page, hand, drawn), quick_drag(page, hand, drawn)))
         print(f"{name}: {found[-1]}", file=sys.stderr, flush=True)
     assert page.errors() == []
     page.close()
     return found
 
 
-def single_moves(page: lab.Lab, hand, name: str) -> list[float]:
+def single_moves(page: lab.Lab, hand, drawn: bool) -> list[float]:
     """Milliseconds from each of 20 moves to the picture that it led to, the page at rest before every move."""
     latencies: list[float] = []
 
@@ -109,22 +117,21 @@ def single_moves(page: lab.Lab, hand, name: str) -> list[float]:
         page.page.wait_for_timeout(50)
 
     # Far jumps, so that each lands on another value: 7, 14, 4, 11, ... of 17 steps.
-    move(page, hand, name, [(7 * i % 17) / 16 for i in range(1, WARM_UP + MOVES + 1)], wait)
+    move(page, hand, drawn, [(7 * i % 17) / 16 for i in range(1, WARM_UP + MOVES + 1)], wait)
     return latencies[-MOVES:]
 
 
-def quick_drag(page: lab.Lab, hand, name: str) -> int:
+def quick_drag(page: lab.Lab, hand, drawn: bool) -> int:
     """How many pictures come while the hand moves on without waiting."""
     before = page.frames()
-    move(page, hand, name, [i / DRAG for i in range(1, DRAG + 1)], lambda _: page.page.wait_for_timeout(FRAME))
+    move(page, hand, drawn, [i / DRAG for i in range(1, DRAG + 1)], lambda _: page.page.wait_for_timeout(FRAME))
     page.page.wait_for_timeout(300)
     return page.frames() - before
 
 
-def move(page: lab.Lab, hand, name: str, shares: list[float], each) -> None:
+def move(page: lab.Lab, hand, drawn: bool, shares: list[float], each) -> None:
     """Press at the near end of a slider, or near a corner of a picture, and move to `shares` of the way in turn."""
     box, mouse = hand.bounding_box(), page.page.mouse
-    drawn = name in BY_HAND
     for number, share in enumerate([0.5, *shares]):
         low = number / len(shares) if drawn else 0.5  # slowly down, so that a pen finds white paper
         seen = page.frames()
