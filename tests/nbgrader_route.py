@@ -43,6 +43,8 @@ def filled(path: Path, change: dict[str, str] | None = None) -> None:
     for cell, solution in zip(notebook.cells, worked, strict=True):
         if BEGIN in solution.source:
             cell.source = solution.source.replace(BEGIN, "").replace(END, "")
+        elif "proof" in solution.metadata.get("tags", ()):
+            cell.source = solution.source
         for start, text in (change or {}).items():
             if cell.source.lstrip().startswith(start):
                 cell.source = text if text.startswith(start) else text + cell.source
