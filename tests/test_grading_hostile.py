@@ -118,7 +118,7 @@ def test_without_walls_every_attempt_works(everything, tmp_path):
 def test_answers_to_the_cases_that_a_student_has_seen_are_not_enough(judge, everything, tmp_path):
     """The right answers of seed 0 in a table; the cases of another seed are not in it."""
     exercise = judge.exercises["ess"]
-    table = [(x.tolist(), exercise.reference(x).tolist()) for (x,) in exercise.cases(0)]
+    table = [(x.tolist(), exercise.reference(x).tolist()) for (x,) in exercise.all_cases(0)]
     code = f"""
 inf, nan = math.inf, math.nan
 table = {table}
