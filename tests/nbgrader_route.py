@@ -104,7 +104,7 @@ def test_points_are_earned_by_answers_alone(graded):
 
 def test_feedback_says_what_was_wrong(graded):
     (page,) = (graded / "feedback" / "looping").rglob("*.html")
-    assert "still running after" in page.read_text(encoding="utf-8")
+    assert "look for a loop that does not end" in page.read_text(encoding="utf-8")
 
 
 def test_only_solved_work_validates(graded):
