@@ -1,25 +1,27 @@
-"""log p(x) of a test set, in pieces."""
+"""An equal K is no equal bias."""
 
 from __future__ import annotations
 
 from lvmteach.classroom.exercises.choice import Choice
 
 who_is_better = Choice(
-    ask="A paper reports 89.2 nats with K = 5000. You measure 90.1 with K = 100, on the same images. Who is better?",
+    ask="By K = 5000 samples of its encoder each, on the same images, B leads A by 1.24 +- 0.04 nats. From 500 to 5000 "
+    "samples A had risen by 0.26 and B by 0.42. By how much is B better?",
     options={
-        "a": "the paper, by 0.9 nats: the images are the same, so the difference is paired",
-        "b": "your model: with fewer samples its bound had the harder test",
-        "c": "nobody can tell: with K = 5000 your number would be lower, and nobody knows by how much",
+        "a": "by 1.24 nats: the same K and the same images, so the bias cancels",
+        "b": "by more than 1.24 nats: B still rises faster, so more is missing in B",
+        "c": "nobody can tell from this: each number is too low by a bias of its own, and the rise does not show it",
         "d": "nobody can tell: importance sampling is too noisy for differences of one nat",
     },
     feedback={
-        "a": "Paired images take out the luck of the test set, not the bias of the logarithm. That falls with K, and "
-        "yours has not had the chance.",
-        "b": "The test was harder, that is true. By how much, nobody has said: it may be less than 0.9 nats, or more.",
-        "c": "One and the same model reads lower the more samples you take; the next cell shows one that does. "
-        "Measure again with the paper's K.",
-        "d": "On the same images a mean over many of them tells apart far less than a nat. It is the bias that "
-        "differs here, not the noise.",
+        "a": "Paired images take out the luck of the test set. The bias depends on how each encoder fits the posterior "
+        "of its own model, and two encoders fit differently.",
+        "b": "The rise shows what its own samples have found since. What they miss altogether, it does not show: a "
+        "narrow proposal rises slowly and is still far away.",
+        "c": "A better proposal would tell. In the notebook a q of its own for each image found 0.38 nats that were "
+        "missing in A and 0.23 in B: the lead was 1.09.",
+        "d": "On the same images a mean over many of them tells apart far less than a nat: the error is 0.04. It is "
+        "the bias that differs here, not the noise.",
     },
     right="c",
 )
