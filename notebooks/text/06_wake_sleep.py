@@ -511,9 +511,9 @@ assert away["reweighted, K = 10"][-1].max() < away["wake-sleep"][-1].min() / 3  
 # | reweighted, $K = 5$ | $\nabla \log p(x)$, nearly | $\mathbb E_{p(z \mid x)}[\log q]$, nearly | 5 draws an image |
 #
 # A comparison is fair if the budget is the same and each is at its best. So all that draw get 160 000 draws (wake-sleep
-# 4000 steps of 20 images, reweighting 1600). Each has the best of four rates, chosen on ten starts. The numbers come from
-# ten *other* starts, since the best of several is flattered. And the judge is exact $\log p(x)$. (The exact
-# learners draw nothing and get 4000 steps; maximum likelihood was run at rate 4 alone.) The runs take ten minutes and are kept; `python -m benchmarks.bars` makes them anew.
+# 4000 steps of 20 images, reweighting 1600). Each has the best of six rates, from 0.5 to 16, chosen on ten starts. The numbers come
+# from ten *other* starts, since the best of several is flattered. And the judge is exact $\log p(x)$. (The exact
+# learners draw nothing and get 4000 steps, as wake-sleep.) The runs take ten minutes and are kept; `python -m benchmarks.bars` makes them anew.
 
 # %%
 guess = predict(
@@ -526,16 +526,16 @@ print(running_example.table(stage=6))
 ends = {row.name: row.nll for row in running_example.rows(stage=6)}
 plots.show(
     running_example.figure(stage=6, entropy=data.entropy),
-    alt="Ten dots a row. Exact ELBO lies right of the three others, which lie between 2.8 and 3.6 nats.",
+    alt="Ten dots a row. Exact maximum likelihood lies left, exact ELBO right; wake-sleep and reweighting lie between.",
 )
 guess.discuss(
     {
-        "exact maximum likelihood": "It climbs the very quantity that judges, and is not farthest. But it is not "
-        "ahead either: it has local optima of its own.",
+        "exact maximum likelihood": "It climbs the very quantity that judges, and it ends nearest. Even so it stops half a "
+        "nat short: it has local optima of its own.",
         "exact ELBO": "One objective, an exact gradient for both nets, and it comes last. Why, the next section "
         "finds out.",
-        "wake-sleep": "No common objective, the noisiest gradients, and yet it comes first here.",
-        "reweighted wake-sleep, K = 5": "Behind wake-sleep at equal draws, for which it makes fewer steps.",
+        "wake-sleep": "No common objective, the noisiest gradients, and yet only exact maximum likelihood is ahead of it.",
+        "reweighted wake-sleep, K = 5": "Behind wake-sleep at equal draws, and ahead of the exact ELBO.",
     },
     right="exact ELBO",
 )
@@ -575,7 +575,8 @@ ends = {name: row.nll for name, row in controls.items()}
 assert min(ends["exact ELBO"].mean(), ends["one-draw wake for θ, exact ELBO for q"].mean()) > 3.6  # suspect 1: noise
 assert max(ends["exact ELBO for θ, sleep for q"].mean(), ends["wake-sleep"].mean()) < 3.2
 more = "exact ELBO, then 1500 steps on all images"
-assert (ends["exact ELBO"] - ends[more]).max() < 0.3  # suspect 2: none of the ten gets away
+assert (ends["exact ELBO"] - ends[more]).mean() < 0.2  # suspect 2: and their mean stays above 3.6
+assert ends[more].mean() > 3.6
 on = controls["wake-sleep, then exact ELBO"]
 assert (on.nll + on.gap).mean() < (controls["exact ELBO"].nll + controls["exact ELBO"].gap).mean() - 0.5  # suspect 3
 assert ends["500 steps of wake-sleep, then exact ELBO"].mean() < 3.3  # suspect 4
@@ -586,9 +587,9 @@ assert ends["exact ELBO for θ, sleep for q"].mean() < ends["exact ELBO for θ, 
 #
 # 1. *Noise* is cleared. With the exact wake gradient wake-sleep is as good as with one draw (rows 3 and 5), and with a one-draw wake
 #    gradient the ELBO is as bad as without noise (rows 2 and 1). What separates the rows is who leads $q$.
-# 2. *Time* is cleared. 1500 more steps, on all images at once and so without any noise, gain a few hundredths of a nat (last row). The
-#    ELBO's machines sit at, or creep along, stationary places of the very objective they climb. Nor is it the rate: the
-#    table above has the exact ELBO at its best rate, 2, where it is nearly half a nat better than at 4, and still last.
+# 2. *Time* is cleared. 1500 more steps, on all images at once and so without any noise, gain a tenth of a nat on average, most of it in
+#    one machine (last row). The others sit at, or creep along, stationary places of the very objective they climb. Nor is it the rate: the
+#    table above has the exact ELBO at its best rate, 2, where it is better than at 4, and still last.
 # 3. *The objective* is cleared. Machines taught by wake-sleep go on by the exact ELBO and get better, in the bound and in
 #    $\log p(x)$, no less than those that go on by wake-sleep (the control for the longer time). Their ELBO is more than a nat above that
 #    of the machines that climbed it from the start. So the ELBO itself prefers them; its gradient did not find the way. (The
@@ -765,8 +766,8 @@ assert all(log_p[name, 50].mean() < log_p[name, 500].mean() for name in taught)
 
 # %% [markdown]
 # The "±" is over test images, two standard errors, for this one pair of machines: it does not know what another start would give. So
-# read off that at equal draws the two are of the same order, and no more. Earlier versions of this notebook compared them at equal *steps*
-# and at one rate each, and saw a gain of 14 nats for reweighting: most of it was work and rate.
+# read off that at equal draws the two are of the same order, and no more. At equal *steps* reweighting would draw two and a half times as
+# often, so a part of any gain would be work; at one rate for both, a part would be the rate.
 #
 # And at too high a rate wake-sleep breaks, where reweighting still learns:
 
