@@ -640,7 +640,7 @@ assert (
 #
 # The bars of notebook 06 and 07 meet the $K$-sample bound. Their $z$ are coins, so the encoder's gradient is the score
 # function's. Each draw is paid for what it adds: the bound, minus the bound in which its weight is replaced by the geometric mean of the
-# others. That baseline does not know $z_k$, so the mean stays right (VIMCO; Mnih and Rezende 2016; `score_bound`). Equal draws, the best of four rates, ten starts, exact $\log p(x)$.
+# others. That baseline does not know $z_k$, so the mean stays right (VIMCO; Mnih and Rezende 2016; `score_bound`). Equal draws, the best of six rates, ten starts, exact $\log p(x)$.
 
 # %%
 print(running_example.table(stage=9))
