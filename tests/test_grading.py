@@ -71,12 +71,12 @@ def test_files_are_found_by_student_however_they_were_collected(tmp_path):
 
 VALUES = [
     None, True, 3, -0.5, "a word", (1, [2.0, "x"]), {"a": torch.arange(3)}, torch.tensor(2.5), torch.zeros(0, 3),
-    torch.tensor([True, False]), torch.randn(2, 3, dtype=torch.float32), torch.randn(2, dtype=torch.bfloat16),
+    torch.tensor([True, False]), torch.tensor([[0.1, -1.5e-30]]), torch.tensor([0.3, -7], dtype=torch.bfloat16),
     torch.tensor([1 + 2j]), torch.tensor([math.nan, math.inf]), torch.arange(6).reshape(2, 3).T,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES)
 def test_a_value_comes_up_as_it_was(value):
     back = wire.unpack(wire.pack(value))
     assert type(back) is type(value)
