@@ -21,11 +21,11 @@
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x$ | `x` | $N \times D$ | observed data, a row a datum |
+# | $x$ | `x` | $N \times D$ | observed data, one datum a row |
 # | $y$ | `y` | $N$ | labels, 0 or 1 |
 # | $z$ | `z` | $N \times L$ | latent variables |
 # | $\theta$ | `theta`, `net.parameters()` | | generative parameters |
-# | $\ell(\theta)$ | `log_lik` | scalar | log-likelihood, in nats |
+# | $\ell(\theta)$ | `log_lik` | scalar | log-likelihood |
 # | $N, D, L, B$ | `N, D, L, B` | | data, observed and latent dimension, batch |
 #
 # Logarithms are natural, so log-likelihoods are in *nats*.
@@ -53,17 +53,17 @@ from lvmteach.runtime import report, seeded
 # %% [markdown]
 # ## Two numbers behind an image
 #
-# Every point of the plane below is a pair of numbers, $z$. A neural net turns it into an image $x$ that nobody drew. It has learnt to do so from images alone: nobody told it which $z$ belongs to which image, nor which digit an image shows
-# (the marks are for you). Drag the ring, or use the arrow keys.
+# Every point of the plane below is a pair of numbers, $z$. A neural net turns it into an image $x$ that nobody drew. It has learnt this from images alone: nobody told it which $z$ belongs to which image, nor which digit an image shows
+# (the marks show the digits to you only). Drag the ring, or use the arrow keys.
 #
 # - Walk from one digit to another. What lies between them?
-# - Go to the edge of the plane. There $p(z)$ is small: the model finds these images improbable. What do they look like?
+# - Go to the edge of the plane. The density $p(z)$, from which the model draws its $z$, is small there, so the model rarely makes these images. What do they look like?
 
 # %%
 walk = explore("latent_explorer")
 
 # %% [markdown]
-# The variable $z$ is *latent*: it explains the image, and it is in no data set. How can a model learn from variables that nobody has seen? That is the question of this course. You will train the model above in notebook 08.
+# The variable $z$ is *latent*: it explains the image, but no data set contains it. How can a model learn from variables that nobody has seen? That is the question of this course. You will train the model above in notebook 08.
 #
 # ## Is everything here?
 #
@@ -73,8 +73,8 @@ walk = explore("latent_explorer")
 report()
 
 # %% [markdown]
-# Some notebooks want images. MNIST is used where it is, or can be fetched; otherwise scikit-learn's small digits, and one
-# line says so. Every notebook runs on either.
+# Some notebooks need images. They use MNIST if it is on your machine or can be downloaded, and otherwise scikit-learn's small digits; one
+# line says which. Every notebook runs on either.
 
 # %%
 images = load_images()
@@ -91,16 +91,16 @@ assert 0 <= images.train.min() <= images.train.max() <= 1
 # %% [markdown]
 # ## How a notebook of this course works
 #
-# - **Commit an answer before you run.** Where a question stands, answer it, then run the next cell. You learn most where your answer was wrong and you can say why.
+# - **Answer before you run.** When the text asks a question, write down an answer, then run the next cell. If it was wrong, find out why.
 # - **Nothing is claimed that is not computed.** A number in the text is computed in a cell, and an `assert` compares it with an
-#   *oracle*: an exact value that was found another way. If you break something, a cell will tell you.
+#   *oracle*: an exact value that was found another way. If you break something, an `assert` will tell you.
 # - **Core and further.** Sections headed *Further* are for later; all others make up a lecture of 45 minutes.
-# - **Chance is local.** A cell that draws random numbers says `with seeded(3):`. Change the number to see what was luck.
+# - **Randomness is local.** A cell that draws random numbers says `with seeded(3):`. Change the number to see which results were luck.
 # - **Exercises** are in `exercises/`. Fill in a function and run the check below it: it says what is right, or what went wrong and
-#   why. Until yours passes, the reference stands in, so every later cell runs.
+#   why. Until yours passes, the reference solution is used instead, so every later cell runs.
 # - **Long work** shows a progress bar. Interrupt the kernel whenever you have seen enough: what was learnt is kept.
 #
-# An oracle at work: two ways to the same number, which share no code.
+# Here is an oracle at work: the same number computed in two ways that share no code.
 
 # %% tags=["nbval-check-output"]
 x = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
@@ -112,11 +112,11 @@ assert abs(ours - oracle) < 1e-12  # float64 rounding
 # %% [markdown]
 # ## A neural net parametrises a distribution
 #
-# A classifier does not return a label. It returns a number, and that number is the parameter of a distribution over labels:
+# A classifier does not return a label. It returns a number $f_\theta(x)$, and the sigmoid turns this number into the parameter $\pi$ of a distribution over labels:
 #
 # $$p_\theta(y \mid x) = \mathrm{Bernoulli}\big(y \mid \pi = \mathrm{sigmoid}(f_\theta(x))\big)$$
 #
-# The likelihood of the data is a product over points, its logarithm a sum, and we climb it:
+# The points are independent, so the likelihood of the data is a product over points, and its logarithm is a sum. Training maximises this sum:
 #
 # $$\ell(\theta) = \sum_{n=1}^N \log p_\theta(y_n \mid x_n)$$
 
@@ -149,7 +149,7 @@ guess.discuss(
 )
 
 # %% [markdown]
-# Now let $f_\theta$ be a net with one hidden layer, on two moons of points.
+# Now let $f_\theta$ be a net with one hidden layer. The points form two half moons, one for each label.
 
 # %%
 points, labels = make_moons(400, noise=0.2, random_state=0)
@@ -190,7 +190,7 @@ plots.show(
 )
 
 # %% [markdown]
-# It is unsure along a curve between the moons, and sure in the corners, where there are no points at all. A net for $p(y \mid x)$ does not say whether $x$ itself is odd; a model of $p(x)$ does (see the lecture demo).
+# It is unsure along a curve between the moons, and sure in the corners, where there are no points at all. A net for $p(y \mid x)$ does not say whether $x$ itself is unusual; a model of $p(x)$ does (see the lecture demo).
 #
 # ## Why a few points are enough for a step
 #
@@ -220,8 +220,8 @@ print(f"{len(estimates)} batches; the average misses the full gradient by {(esti
 assert torch.allclose(estimates.mean(0), full, atol=1e-12)  # exact, but for rounding
 
 # %% [markdown]
-# The average is the full gradient, exactly: the minibatch gradient is *unbiased*. The price is variance, and that too has a closed form for batches drawn
-# without replacement, from the variance $S^2$ of the $N$ single-point gradients (divided by $N-1$):
+# The average is exactly the full gradient: the minibatch gradient is *unbiased*. The price is variance. For batches drawn without replacement it has a
+# closed form, in which $S^2$ is the variance of the $N$ single-point gradients (with divisor $N-1$):
 #
 # $$\mathbb V[\hat g] = \frac{N^2 S^2}{B}\Big(1 - \frac BN\Big)$$
 
@@ -233,16 +233,16 @@ print("variance by the formula   ", formula[:3].numpy().round(3))
 assert torch.allclose(estimates.var(0, correction=0), formula, rtol=1e-9)
 
 # %% [markdown]
-# Twice the batch: half the variance while the batch is a small part of the data, and less than half when it is not (at $B = N$ none is left). No bias at any size. *An estimate that is right on
-# average, and how to make it less noisy*: that is the subject of notebooks 01 and 07.
+# Doubling the batch halves the variance while the batch is a small part of the data. For larger batches the variance falls faster, and at $B = N$ it is zero. There is no bias at any size. Estimates that are right on
+# average, and ways to make them less noisy, are the subject of notebooks 01 and 07.
 #
 # ## Variables nobody has seen
 #
-# A **latent variable model** says that each datum $x$ has a hidden cause $z$:
+# A **latent variable model** says that each datum $x$ has a hidden cause $z$. Since $z$ is not observed, we integrate over it (or sum, if $z$ is discrete):
 #
 # $$p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz$$
 #
-# Four families make four choices of $z$ and of the way from $z$ to $x$. White circles are latent, grey ones observed.
+# Four families differ in what $z$ is and in how $x$ depends on it. White circles are latent, grey ones observed.
 
 # %%
 plots.show(
@@ -252,16 +252,16 @@ plots.show(
 )
 
 # %% [markdown]
-# | family | $z$ | $p(x \mid z)$ | the integral | here |
+# | family | $z$ | $p(x \mid z)$ | the integral | notebook |
 # |---|---|---|---|---|
 # | factor analysis | vector | Gaussian, mean $Wz + \mu$ | closed form | 02 |
-# | mixture | one of $C$ labels | a Gaussian a label | a sum of $C$ terms | 03 |
-# | hidden Markov model | a sequence of labels | by the current label | a sum, by dynamic programming | 11 |
+# | mixture | one of $C$ labels | one Gaussian for each label | a sum of $C$ terms | 03 |
+# | hidden Markov model | a sequence of labels | depends on the current label | a sum, by dynamic programming | 11 |
 # | deep generative model | vector | parameters from a net | no closed form | 06, 08, 09 |
 #
 # ## What they are for
 #
-# One small model shows all four uses. Probabilistic PCA with ten latent dimensions, fitted to the 8 x 8 digits of scikit-learn; notebook 02 explains every line.
+# One small model shows four uses: probabilistic PCA with ten latent dimensions, fitted to the 8 x 8 digits of scikit-learn. Notebook 02 explains every line.
 
 # %%
 digits = load_digits()
@@ -273,7 +273,7 @@ print(f"log-likelihood {fit.log_lik[-1]:.3f} nats an image, noise {sigma2.sqrt()
 print(f"with pixels from 0 to 16 instead of 0 to 1: {fit.log_lik[-1] - 64 * math.log(16):.3f} nats")
 
 # %% [markdown]
-# **Why is it positive?** A log *probability* is never positive. This is the log of a *density*, per unit of each pixel: with ink from 0 to 1 and a noise near 0.1 the density is far above one. In another unit it is another number: $x \to 16 x$ subtracts $64 \log 16$. Only differences between models of
+# **Why is it positive?** A log *probability* is never positive. This is the log of a *density*, per unit of each pixel: with ink from 0 to 1 and a noise near 0.15 it can be far above one. It depends on the unit: $x \to 16 x$ subtracts $64 \log 16$. Only differences between models of
 # the same data in the same unit mean anything.
 
 # %% tags=["check"]
@@ -285,7 +285,7 @@ in_16ths = fit.params._replace(W=16 * W, mu=16 * mu, noise=256 * sigma2)
 assert torch.allclose(log_likelihood(16 * x, in_16ths), log_likelihood(x, fit.params) - 64 * math.log(16))
 
 # %% [markdown]
-# **1 Explain.** The posterior $p(z \mid x)$ says which cause an image probably has. The model does not know about classes. The ten latent axes of a random start are arbitrary (notebook 02 says why), so turn them first: the *principal latent axes* are the directions along which $W z$ varies most.
+# **1 Explain.** The posterior $p(z \mid x)$ says which causes an image probably has. The model does not know about classes. EM started at random, and the ten latent axes that it found are arbitrary (notebook 02 says why). So we first turn them to the *principal latent axes*, the directions along which $W z$ varies most.
 
 # %%
 _, _, V = torch.linalg.svd(W, full_matrices=False)  # W = U S V', so the axes are the rows of V'
@@ -305,7 +305,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Four groups, which touch. On two axes of the random start the same groups overlap: what you see in a latent space depends on the axes that you draw.
+# You see four groups, which touch. On the first two axes of the random start the same groups overlap: what you see in a latent space depends on the axes that you choose.
 
 # %% tags=["check"]
 assert right > 0.8
@@ -314,7 +314,7 @@ assert arbitrary < right - 0.1
 assert torch.allclose((W @ V.T).T @ (W @ V.T), torch.linalg.svdvals(W).square().diag(), atol=1e-9)
 
 # %% [markdown]
-# **2 Generate.** Draw a cause, and look at the mean of its images. **Before you look:** what will a *linear* model get wrong?
+# **2 Generate.** Draw a latent $z$, and look at the mean $W z + \mu$ of its images. **Before you look:** what will a *linear* model get wrong?
 
 # %%
 with seeded(2):
@@ -325,7 +325,7 @@ ax.set_title("generate: thirty images nobody drew")
 plots.show(fig, alt="Two rows of blurred shapes, some of which resemble digits.")
 
 # %% [markdown]
-# Blurred: what this model draws is the mean image plus a weighted sum of ten pictures. Compare it with the images of the opening demo.
+# The images are blurred. Each of them is the mean image plus a weighted sum of ten fixed pictures. Compare them with the images of the opening demo.
 #
 # **3 Fill in.** Hide the lower half of each image and ask for $\mathbb E[x_\text{low} \mid x_\text{high}]$. **Guess:** how much better than the mean image can a linear model be?
 
@@ -350,7 +350,7 @@ assert np.allclose(filled[:, low], mu[low].numpy() + (x[:, high] - mu[high]).num
 assert error < mean_fill
 
 # %% [markdown]
-# Better than the mean image by an eighth only. Is that the model's fault, or is there no more to know? Two controls, fitted to every second image and judged on the others: the best linear map, and a rule that is not linear (the mean of the five images with the most similar upper half).
+# The error is only an eighth below that of the mean image. Is that the model's fault, or does the upper half tell no more about the lower half? Two controls, fitted to every second image and judged on the others: the best linear map, and a rule that is not linear (the mean of the five images with the most similar upper half).
 
 # %%
 learn, judge = slice(0, None, 2), slice(1, None, 2)
@@ -361,9 +361,9 @@ for name, rival in (("linear map", LinearRegression()), ("nearest five", KNeighb
 assert rms < 0.85 * error
 
 # %% [markdown]
-# The best linear map gains little over the model; the rule that is not linear gains about twice as much over the mean image. So there is more to know, and a *linear* model cannot tell it. Notebook 08 asks a deep model the same question.
+# The best linear map gains little over the model. The rule that is not linear gains about twice as much over the mean image as the linear map does. So the upper half does tell more, and a *linear* model cannot use it. Notebook 08 asks a deep model the same question.
 #
-# **4 Find outliers.** An image that the model finds improbable has a low $\log p(x)$. Turn some digits upside down. Does the model notice,
+# **4 Find outliers.** An unusual image should have a low $\log p(x)$. Turn the digits upside down. Does the model notice,
 # although nobody told it which way is up?
 
 # %%
@@ -396,7 +396,7 @@ plots.show(
 # %% [markdown]
 # ## Further: is the maximum really found?
 #
-# With a linear $f_\theta(x) = w^\top x + b$ the log-likelihood is concave. If the classes *overlap*, there is one maximum, and scikit-learn's logistic regression finds it by a method of its own: the two must agree.
+# With a linear $f_\theta(x) = w^\top x + b$ the log-likelihood is concave. It has exactly one maximum if the classes *overlap* (no hyperplane separates them, not even with some points on it) and no column is a linear function of the others. scikit-learn's logistic regression looks for it with code of its own: the two must agree.
 
 # %%
 x = torch.as_tensor(stats.zscore(tumours.data[:, :5]))
@@ -427,7 +427,7 @@ print(f"log-likelihood at the maximum: ours {ours:.5f}, scikit-learn {np.log(cha
 assert abs(ours - np.log(chance).sum()) < 1e-5 * abs(ours)  # both stop within 1e-10 of a flat gradient
 
 # %% [markdown]
-# If a line *separates* the classes, there is no maximum: weights twice as long are always better. **What does the log-likelihood tend to, and what do the weights?**
+# If a hyperplane *separates* the classes, there is no maximum: weights twice as long are always better. **What does the log-likelihood tend to, and what do the weights?**
 
 # %%
 side = torch.tensor([[-2.0], [-1.0], [1.0], [2.5]], dtype=torch.float64)
@@ -439,21 +439,23 @@ assert log_lik > -1e-3
 assert size > 5
 
 # %% [markdown]
+# The log-likelihood tends to zero, and the weights grow without bound.
+#
 # ## Lecture demo
 #
-# Two models of the same moons. One, logistic regression, is of $y$ given $x$. The other takes the label for a hidden cause $z$ with a Gaussian each, and sums over it:
+# Here are two models of the same moons. One, logistic regression, models $y$ given $x$. The other fits a Gaussian to each moon, then treats the label as a hidden cause $z$ and sums over it:
 #
 # $$p(x) = \sum_z p(z)\, p(x \mid z)$$
 #
-# The star is a point that neither has seen. **Ask before the picture:** what will each of them say about it? Then drag it.
+# The star is a point that neither model has seen. **Before you look:** what will each of them say about it? Then drag it.
 #
 # <details><summary>Speaker note</summary>
 #
 # 1. *Left.* Show the next picture with the right half covered. Ask where the model is unsure: along the line. Then the star, far from all data: there it is as sure as it
-#    can be. A conditional model $p(y \mid x)$ has no opinion on whether $x$ is odd.
-# 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ knows what is odd. Move the star to (-1, 1), into a moon, and read both
-#    numbers again. Then between the moons, (0.5, 0.3): now the left model is unsure and the right one is not surprised.
-# 3. That difference is why we want $p(x)$. Here it is a sum over two causes; with a cause that is a vector, it is an integral, and this is why the course is needed.
+#    can be. A conditional model $p(y \mid x)$ does not say whether $x$ is unusual.
+# 2. *Right.* The same star has a lower $\log p(x)$ than every point seen: a model of $p(x)$ says that the star is unusual. Move the star to (-1, 1), into a moon, and read both
+#    numbers again. Then between the moons, (0.5, 0.3): now the left model is unsure, and $\log p(x)$ on the right is high.
+# 3. That difference is one reason to want $p(x)$. Here it is a sum over two causes. If the cause is a vector, it is an integral, and most of this course is about that integral.
 #
 # </details>
 
@@ -473,7 +475,7 @@ assert abs(star.result.p - sided.predict_proba([place])[0, 1]) < 1e-4
 # ## Summary
 #
 # - A net's output is the parameter of a distribution; its loss is a negative log-likelihood, in nats.
-# - A minibatch gradient is unbiased, exactly; batch size buys variance.
+# - A minibatch gradient is unbiased; a larger batch lowers its variance.
 # - A latent variable model integrates over causes: $p(x) = \int p(x \mid z) p(z) dz$.
 # - Four families: factor analysis, mixtures, hidden Markov models, deep generative models.
 # - Four uses: explain, generate, fill in, find outliers.
@@ -481,4 +483,4 @@ assert abs(star.result.p - sided.predict_proba([place])[0, 1]) < 1e-4
 # **To read** Bishop, *Pattern Recognition and Machine Learning* (2006), sections 1.2 and 4.3; Murphy, *Probabilistic Machine Learning: Advanced
 # Topics* (2023), chapter 28.
 #
-# **The next question** Everything hangs on an integral, and most integrals have no formula. What can be done with samples? That is notebook 01.
+# **The next question** All of this needs the integral $p(x)$, and most integrals have no formula. What can be done with samples? That is notebook 01.

@@ -28,6 +28,8 @@
 # | $K$ | `K` | | draws, always the first axis |
 # | $w = p(z)/q(z)$ | `log_w` | $K$ | importance weights, kept as logarithms (nats) |
 # | $x$, $p(x \mid z)$ | `x`, `decoder(z)` | 2 | observation, and its model given the latent $z$ |
+#
+# $\mathcal N(m, v)$ is the normal with mean $m$ and *variance* $v$; the code's `Normal(m, s)` takes the standard deviation $s$.
 
 # %%
 import math
@@ -66,12 +68,12 @@ print(f"truth {truth:.5f}, estimate {value:.5f} ± {std_err:.5f}")
 assert abs(value - truth) < 5 * std_err
 
 # %% [markdown]
-# The last but one line is the library's `monte_carlo(torch.cos, p, K=10_000)`. What is known about $\hat I$, and when:
+# Drawing, averaging and the error bar are one call of the library, `monte_carlo(torch.cos, p, K=10_000)`. What is known about $\hat I$, and when:
 #
 # - If $\mathbb E_p |f|$ is finite, $\hat I$ is **unbiased**, $\mathbb E[\hat I] = I$, and it **converges almost surely** to $I$ (the strong law of large numbers).
-# - If $\mathbb V_p[f]$ is finite too, $\mathbb V[\hat I] = \mathbb V_p[f] / K$.
+# - If $\mathbb V_p[f]$ is finite too, $\mathbb V[\hat I] = \mathbb V_p[f] / K$. The **standard error** is the root of this, with $\mathbb V_p[f]$ estimated from the same draws.
 #
-# The dimension of $z$ does not appear in the formula. (It may hide in $\mathbb V_p[f]$.)
+# The dimension of $z$ does not appear in the formula. (But $\mathbb V_p[f]$ itself may depend on it.)
 
 # %% tags=["check"]
 with seeded(1):
@@ -87,7 +89,7 @@ guess = predict(
 
 
 # %% [markdown]
-# A distribution of batch shape 1000 gives 1000 independent estimates at once. So we can measure the error, and compare it with the formula.
+# A PyTorch distribution of batch shape 1000 gives 1000 independent estimates at once. Their spread measures the error, and we compare it with the formula.
 
 
 # %%
@@ -121,11 +123,11 @@ guess.discuss(
 assert ((rms / predicted - 1).abs() < 5 / math.sqrt(2 * 1000)).all()  # an rms of n values: relative error (2n)^-1/2
 
 # %% [markdown]
-# The rate $K^{-1/2}$ is fixed. What you can change is the variance in front of it, and that is the subject of this notebook.
+# The rate $K^{-1/2}$ is fixed. What you can change is the variance $\mathbb V_p[f]$, and that is the subject of this notebook.
 #
 # ## A rare event
 #
-# What is the probability that a standard normal lands beyond four? Now $f(z) = \mathbb 1[z > 4]$, and Monte Carlo counts.
+# What is the probability that a standard normal lands beyond four? Now $f(z) = \mathbb 1[z > 4]$, and Monte Carlo counts the draws beyond four.
 
 # %%
 guess = predict(
@@ -159,7 +161,7 @@ guess.discuss(
 # %% [markdown]
 # ## Draw elsewhere, and pay with weights
 #
-# Multiply and divide by a density $q$ from which you *can* draw where it matters:
+# Multiply and divide by a density $q$, the *proposal*, from which you *can* draw where it matters; $p$ is the *target*:
 #
 # $$I = \int f(z)\, p(z)\, dz = \int f(z)\, \frac{p(z)}{q(z)}\, q(z)\, dz = \mathbb E_q[w(z) f(z)], \qquad w(z) = \frac{p(z)}{q(z)}$$
 #
@@ -169,7 +171,7 @@ guess.discuss(
 # $$\mathbb V_q[w f] = \int \frac{f(z)^2\, p(z)^2}{q(z)}\, dz - I^2$$
 #
 # For our event and $q = \mathcal N(a, 1)$ complete the square: $p^2/q = e^{a^2} \mathcal N(z; -a, 1)$, so $\mathbb E_q[(wf)^2] = e^{a^2} P(Z > 4 + a)$.
-# Put $q$ at the edge of the event, $a = 4$.
+# We put $q$ at the edge of the event, $a = 4$.
 
 # %%
 q = Normal(4.0, 1.0)
@@ -190,7 +192,7 @@ moment, _ = integrate.quad(lambda z: stats.norm.pdf(z) ** 2 / stats.norm.pdf(z, 
 assert abs(moment - truth**2 - one_shifted) < 1e-7 * one_shifted  # oracle: quadrature
 
 # %% [markdown]
-# At equal draws the variance has fallen 6999-fold. Is $a = 4$ the best shift? Move the proposal by hand, and watch three things: where the draws are, the terms $w f$ relative to the truth (all at 1 would be perfect),
+# With as many draws as before the variance is 6999 times smaller. Is $a = 4$ the best shift? Move the proposal by hand, and watch three things: where the draws are, the terms $w f$ relative to the truth (all at 1 would be perfect),
 # and the running estimate. Exercise 01.2 finds the best $a$ exactly.
 
 # %%
@@ -203,7 +205,7 @@ proposal = explore("proposal_explorer")
 #
 # $$q^*(z) = \frac{f(z)\, p(z)}{I} \qquad\Longrightarrow\qquad w(z) f(z) = I \text{ for every draw}$$
 #
-# It contains $I$, which you do not know. So it is no recipe, but it gives a direction: **make $q$ similar to $f p$**. For our event $q^*$ is a normal cut off at four.
+# You cannot use it, for it contains the unknown $I$. But it tells you what to aim at: **make $q$ similar to $f p$**. For our event $q^*$ is a normal cut off at four.
 
 # %%
 best = stats.truncnorm(4, np.inf)
@@ -216,7 +218,7 @@ assert torch.allclose(w, torch.tensor(truth), rtol=1e-12, atol=0)  # rounding
 # %% [markdown]
 # ## Heavy tails
 #
-# A proposal should have heavier tails than the target. Why? Take $f = 1$, so that $I = 1$ and every error comes from the weights, with $p = \mathcal N(0, 1)$ and
+# The tails of a proposal should be no lighter than those of the target. Why? Take $f = 1$, so that $I = 1$ and every error comes from the weights, with $p = \mathcal N(0, 1)$ and
 # $q = \mathcal N(0, s^2)$:
 #
 # $$\mathbb E_q[w^2] = \int \frac{p(z)^2}{q(z)}\, dz = \frac{s}{\sqrt{2\pi}} \int e^{-z^2 \left(1 - \frac{1}{2 s^2}\right)} dz = \frac{s^2}{\sqrt{2 s^2 - 1}}
@@ -270,7 +272,7 @@ assert up_to[0] < up_to[1] / 1e3 < up_to[2] / 1e6  # at s = 1/2 the integral gro
 # %% [markdown]
 # ## A small mismatch in many dimensions
 #
-# In $d$ independent dimensions the weights multiply, and so do their second moments: $\mathbb E_q[w^2] = (s^2 / \sqrt{2 s^2 - 1})^d$. One counts *effective* draws,
+# In $d$ independent dimensions the weight is a product of $d$ factors, and so is its second moment: $\mathbb E_q[w^2] = (s^2 / \sqrt{2 s^2 - 1})^d$. The **effective sample size** (ESS) says how many equally weighted draws the $K$ weighted ones are worth:
 #
 # $$\mathrm{ESS} = \frac{(\sum_k w_k)^2}{\sum_k w_k^2}, \qquad 1 \le \mathrm{ESS} \le K, \qquad \frac{\mathrm{ESS}}{K} \to \frac{\mathbb E_q[w]^2}{\mathbb E_q[w^2]}
 # \quad\text{if the second moment is finite}$$
@@ -296,14 +298,14 @@ for d in dims[:4]:  # further on a run does not see the weights that matter
 assert abs(K * (1.25**2 / math.sqrt(2 * 1.25**2 - 1)) ** -100 - 10) < 1
 
 # %% [markdown]
-# Ten, by the formula. The measured number is larger, and wrong: the ESS is computed from the weights you have, and the weights that would lower it are the ones you have not seen.
+# By the formula, ten. The measured number is five times larger, and wrong: the ESS is computed from the weights you have, and the rare large weights that would lower it were not drawn.
 #
-# This is the central difficulty of the course. A latent space has tens of dimensions, so a fixed proposal will not do. It must be *learnt*, and for each $x$ anew. The other way out is
-# *Markov chain Monte Carlo* (MCMC), which walks towards the mass instead of guessing where it is. It gives draws from the posterior but not $p(x)$, the number by which this course compares models; and each $x$ needs a walk of its own. This course takes the first way; notebook 05 compares the two.
+# This is the central difficulty of the course. We shall need proposals for latent variables of up to tens of dimensions, and a fixed proposal will not do: it must be *learnt*, for each observation $x$. The alternative is
+# *Markov chain Monte Carlo* (MCMC), a random walk that finds the mass step by step. It gives draws from the posterior $p(z \mid x)$, but no direct estimate of $p(x)$, by which this course compares models; and each $x$ needs a walk of its own. This course learns proposals; notebook 05 compares the two.
 #
 # ## Weights live as logarithms
 #
-# A binary image of 784 pixels has a probability near $e^{-90}$, and products of a few thousand densities leave the range of floating point. So carry $\log w$, and average without leaving it:
+# Weights are products of many densities, and a product of a few thousand factors leaves the range of floating point. So store $\log w$, and compute the logarithm of the average weight like this:
 #
 # $$\log \frac 1K \sum_k w_k = m + \log \frac 1K \sum_k e^{\log w_k - m}, \qquad m = \max_k \log w_k$$
 #
@@ -323,8 +325,8 @@ assert abs(log_mean_exp(log_w) - (special.logsumexp(log_w.numpy()) - math.log(2)
 #
 # $$\mathbb E[\log \hat I] \le \log \mathbb E[\hat I] = \log I$$
 #
-# Take the smallest latent variable model: $z \sim \mathcal N(0, 1)$, $x \mid z \sim \mathcal N(z, 1)$. Then $x \sim \mathcal N(0, 2)$, and the posterior is $\mathcal N(x/2, 1/2)$, the best proposal $q^*$ for $p(x) = \int p(x \mid z)\, p(z)\, dz$.
-# Miss it by $\delta$, $q = \mathcal N(x/2 + \delta, 1/2)$. Then $\log w - \log p(x)$ is $\mathcal N(-v/2, v)$ with $v = 2 \delta^2$. With one sample the gap is $v/2$. **What do more samples inside the logarithm do?**
+# The smallest latent variable model shows it: $z \sim \mathcal N(0, 1)$, $x \mid z \sim \mathcal N(z, 1)$. Then $x \sim \mathcal N(0, 2)$, and the posterior is $\mathcal N(x/2, 1/2)$, the best proposal $q^*$ for $I = p(x) = \int p(x \mid z)\, p(z)\, dz$.
+# From here on a weight includes $p(x \mid z)$: $w = p(x \mid z)\, p(z) / q(z)$, so that the mean weight estimates $p(x)$. Miss the posterior by $\delta$: $q = \mathcal N(x/2 + \delta, 1/2)$. Then $\log w - \log p(x)$ is $\mathcal N(-v/2, v)$ with $v = 2 \delta^2$. With one sample the gap $\log p(x) - \mathbb E[\log \hat I]$ is $v/2$. **What do more samples inside the logarithm do?**
 
 
 # %%
@@ -358,12 +360,12 @@ assert ((gap[:2] - torch.tensor([v / 2, v / 2 - inner])).abs() < 5 * std_err[:2]
 assert (gap.diff() < 0).all()
 
 # %% [markdown]
-# A lower bound on $\log p(x)$ that needs no formula for $p(x)$. It gets tight in two ways: by a better $q$, or by more samples. With $K = 1$ it is the *evidence lower bound* and trains variational autoencoders
-# (notebooks 05, 08); with $K > 1$ it is the *importance weighted* bound (notebook 09). The dashed line is the delta method, $\log(I + \epsilon) \approx \log I + \epsilon/I - \epsilon^2 / 2 I^2$.
+# So $\mathbb E[\log \hat I]$ is a lower bound on $\log p(x)$, and it needs no formula for $p(x)$. It becomes tight in two ways: by a better $q$, or by more samples. With $K = 1$ it is the *evidence lower bound* and trains variational autoencoders
+# (notebooks 05, 08); with $K > 1$ it is the *importance weighted* bound (notebook 09). The dashed line is the delta method: with $\epsilon = \hat I - I$, take the mean of $\log(I + \epsilon) \approx \log I + \epsilon/I - \epsilon^2 / 2 I^2$.
 #
 # ## p(x) of a latent variable model
 #
-# One latent dimension and two observed ones: a curve, blurred by a noise that depends on where you are on it.
+# This model has one latent dimension and two observed ones. Its data lie near a curve, with noise that depends on the place on the curve.
 #
 # $$z \sim \mathcal N(0, 1), \quad x \mid z \sim \mathcal N(\mu(z), \Sigma(z)), \quad
 # \mu(z) = \begin{pmatrix} 10 \sin^3 z \\ 10 \cos z - 10 \cos^4 z \end{pmatrix}, \quad
@@ -377,16 +379,16 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# Slide $z$ along the curve. The ellipses show where $x$ lies given this $z$; on the right stands $p(x \mid z)\, p(z)$ for the cross, and $p(x)$ is the area under it. Move the cross to A, B and C.
+# Slide $z$ along the curve. The ellipses show where $x$ lies given this $z$; on the right you see $p(x \mid z)\, p(z)$ as a function of $z$, for the $x$ at the cross; $p(x)$ is the area under it. Move the cross to A, B and C.
 #
 # - **How many** values of $z$ explain A? B? C?
-# - Near the tip the ellipse shrinks to a point. What does that do to the right picture at C?
+# - Near the tip, where $z = \pm \pi$, the ellipse shrinks to a point. What does that do to the right picture at C?
 
 # %%
 heart = explore("heart")
 
 # %% [markdown]
-# How likely is a given $x$? With one latent dimension a sum over a fine grid is exact enough: the integrand is smooth and vanishes at both ends, and then equal steps converge faster than any power of the step.
+# What is $p(x)$? The first of three ways is a sum over a fine grid of $z$. With one latent dimension it is as good as exact: the integrand is smooth and vanishes at both ends, so the error of the sum falls faster than any power of the step.
 
 
 # %%
@@ -421,8 +423,8 @@ for name, x in points.items():
     assert abs(adaptive / p_x[name] - 1) < 1e-9
 
 # %% [markdown]
-# The second way: $p(x) = \mathbb E_{p(z)}[p(x \mid z)]$ is a mean under the prior, so plain Monte Carlo applies. For any proposal $q$ the grid also gives the exact relative variance of one draw, $\mathbb E_q[w^2] / p(x)^2 - 1$ with $w = p(x, z) / q(z)$:
-# we can judge an estimator without its own error bar. **For which of A, B and C will the prior work best?**
+# The second way: $p(x) = \mathbb E_{p(z)}[p(x \mid z)]$ is a mean under the prior, so plain Monte Carlo applies. For any proposal $q$ the grid also gives the exact relative variance of one draw, $\mathbb E_q[w^2] / p(x)^2 - 1$ with $w = p(x, z) / q(z)$,
+# so we can judge an estimator without its own error bar. **For which of A, B and C will the prior work best?**
 
 
 # %%
@@ -446,10 +448,12 @@ for name, x in points.items():
     assert abs(ratio - 1) < 5 * error
 
 # %% [markdown]
-# B is easy: a fair share of the prior leads near it. At C 15 000 draws are worth four. And this is *one* latent dimension: the section on many dimensions showed how fast the effective draws fall with their number.
+# B is easy: more than a quarter of the prior's draws are effective. At C, 15 000 draws are worth four. And this is *one* latent dimension: the section on many dimensions showed how fast the effective draws fall as dimensions are added.
 #
-# The third way: the best proposal is the posterior $q^*(z) = p(z \mid x)$, so fit a normal to it. A *pilot run* of 5000 prior draws, weighted by $p(x \mid z)$, gives its mean and spread. Keep one draw in ten for
-# a wide bell, so that no region is without cover: a **defensive mixture**. The pilot's draws count, so the fitted proposal gets 10 000 further draws against the prior's 15 000.
+# The third way: the best proposal is the posterior $q^*(z) = p(z \mid x)$, so fit a normal to it. A *pilot run* of 5000 prior draws, weighted by $p(x \mid z)$, gives its mean and spread. One draw in ten comes from
+# a wide normal (the *wide bell*), so that no region is left out. Such a proposal is called a **defensive mixture**. The pilot's 5000 draws count too: the fitted proposal gets 10 000 more, and is compared with 15 000 draws from the prior.
+#
+# At C the posterior has two narrow humps, which we call *needles*.
 
 # %%
 guess = predict(
@@ -503,12 +507,12 @@ assert gains["A"] > 100 > 10 > gains["B"] > gains["C"] > 1
 assert pilots["C"][2] < 2 < 100 < pilots["A"][2]
 
 # %% [markdown]
-# A gains most: its posterior has one hump, which a normal can imitate, and the pilot saw it with 127 effective draws. B has two humps with overlap, and one normal covers both. At C the pilot itself has failed, and its ESS says so. **Read the pilot's ESS before you read anything that was computed from it.**
+# A gains most: its posterior has one narrow hump, which the prior rarely hits and a normal can imitate, and the pilot saw it with 127 effective draws. B gains little: the prior was already good there, and one normal covers both of its overlapping humps only roughly. At C the pilot itself has failed, and its ESS says so. **Read the pilot's ESS before you read anything that was computed from it.**
 # (*Further: thirty pilots for C* shows what happens with other seeds.)
 #
 # ## Further: thirty pilots for C
 #
-# One seed is not evidence. Here are thirty pilots for C. What decides the gain?
+# One seed is not evidence. Here are thirty pilots for C. The *gain* is the variance of one draw from the prior, divided by that of one draw from the fitted proposal. **What decides it?**
 
 # %%
 rows = []
@@ -543,12 +547,12 @@ assert large > 10 * gain.median() / 3
 assert abs(mean) < 1 < scale  # a large pilot sees both needles
 
 # %% [markdown]
-# The gain is largest when the normal happens to lie *in the middle* and is wide, and smallest when it sits on one needle. Even the best of the thirty gains no more than $\mathcal N(0, 3^2)$, which needs no pilot. The control is
-# a pilot two hundred times as large: it sees both needles, and its normal lies in the middle. So a normal can serve two needles; the small pilot did not see them.
+# The gain is largest when the normal happens to lie *in the middle*, and smallest when it sits on one needle. Even the best of the thirty gains no more than $\mathcal N(0, 3^2)$, which needs no pilot. As a control,
+# a pilot two hundred times as large sees both needles: its normal lies in the middle and gains as much as the best. So one normal can serve two needles, but many small pilots see mainly one of them.
 #
 # ## Further: how much of the wide bell?
 #
-# At A the fitted normal is narrow, and $\mu(z)$ comes round again at $z - 2\pi$, where the normal has no mass and the posterior has a little. Without the wide bell the second moment is infinite. With it, each share has a price. **Which share would you choose?**
+# At A the fitted normal is narrow. But $\mu(z)$ is periodic, so the posterior has a little mass at $z - 2\pi$ as well, where the normal has practically none. Without the wide bell the second moment is infinite. With it, every share of draws given to the bell costs something. **Which share would you choose?**
 
 # %%
 mean, scale, _ = pilots["A"]
@@ -565,8 +569,8 @@ missed = (log_joint(points["A"], grid).exp() * away).sum() * step / p_x["A"]
 print(f"mass that the narrow normal would miss in practice: {missed:.1e}")
 
 # %% [markdown]
-# The smallest share is the cheapest here, and any share bounds the weights: $w \le p / (\text{share} \cdot q_{\text{wide}})$. The price of the usual tenth is one draw in ten. Without it the second moment grows with every turn, from regions
-# that hold a few millionths of the mass and that no run will visit: unbiased with an infinite variance in theory, slightly too low with a small error bar in practice. Exercise 01.10 writes its weights.
+# Of these shares the smallest is the cheapest, and any share bounds the weights: $p / q \le p / (\text{share} \cdot q_{\text{wide}})$. The price of the usual tenth is about one draw in ten. Without the bell the second moment grows with every turn of $\mu(z)$, from regions
+# that hold a few millionths of the mass and that no run will visit. In theory that estimate is unbiased with an infinite variance; in practice it is slightly too low with a small error bar. In exercise 01.10 you write the weights of a defensive mixture.
 
 # %% tags=["check"]
 variances = [one_draw("A", defensive(mean, scale, share)) for share in shares]
@@ -578,7 +582,7 @@ assert largest <= 2 / 0.1  # p is at most twice the wide bell, which has a tenth
 # %% [markdown]
 # ## Further: what an error bar promises
 #
-# $\hat I$ is nearly normal for large $K$ if $\mathbb V[wf]$ is finite, so $\hat I \pm 1.96$ standard errors should hold the truth in 95 % of runs. It is a promise about the procedure, over many runs. With a sound proposal plain Monte Carlo, importance sampling
+# If $\mathbb V[wf]$ is finite, $\hat I$ is nearly normal for large $K$, so $\hat I \pm 1.96$ standard errors should contain the truth in 95 % of runs. This is a promise about many runs, not about one. With a sound proposal, plain Monte Carlo, importance sampling
 # and its self-normalised form (below) all keep it.
 
 
@@ -600,7 +604,7 @@ for name, estimate in runs.items():
     assert 0.93 < held < 0.97  # 0.95 ± 4 standard errors of a share of 2000
 
 # %% [markdown]
-# Now narrow the proposal, step by step, with $f(z) = z^2$ (truth 1) and $K = 1000$. **Where will coverage leave 95 %: at $s^2 = 1/2$, earlier, or later?**
+# Now narrow the proposal step by step from $s = 1.5$, with $f(z) = z^2$ (truth 1) and $K = 1000$. The share of intervals that contain the truth is their *coverage*. **Where will it leave 95 %: at $s^2 = 1/2$, at larger $s$, or at smaller $s$?**
 
 # %%
 scales = np.arange(0.4, 1.55, 0.05)
@@ -620,7 +624,7 @@ assert (abs(coverage[scales > 0.99] - 0.95) < 0.02).all()
 assert (coverage[(scales > 0.71) & (scales < 0.82)] < 0.93).all()  # earlier: here the variance is finite
 
 # %% [markdown]
-# Earlier. The error bar is computed from the same squares that lack their largest members, so it is too short where it matters. Two more ways to fail, both seen above: no hit at all, and a hump that the proposal has missed. **Two humps, and a proposal on one of them: what will the ESS say?**
+# At larger $s$, where the variance is still finite. A run that has not drawn the rare large terms estimates both the mean and its error bar without them, so the bar is too short exactly when it is needed. Error bars fail in two more ways, both seen above: no hit at all, and a hump that the proposal has missed. **Two humps, and a proposal on one of them: what will the ESS say?**
 
 # %%
 humps = MixtureSameFamily(Categorical(torch.ones(2)), Normal(torch.tensor([-4.0, 4.0]), 1.0))
@@ -635,7 +639,7 @@ print(
 assert abs(w.mean() - 0.5) < 1e-3
 
 # %% [markdown]
-# Half the truth, with full confidence. The estimator is still unbiased: in a great many runs one draw would land in the other hump and carry an enormous weight. ESS and error bars speak about the draws you have. What protects you is not a diagnostic but the proposal: make it wide, or mix in something that is.
+# The estimate is half the truth, and its error bar is tiny. The estimator is still unbiased: once in a great many runs a draw would land in the other hump, with an enormous weight. ESS and error bars describe only the draws you have. No diagnostic protects you, but a wide proposal does, or a mixture with a wide part.
 #
 # ## Further: an infinite variance, seen
 #
@@ -656,7 +660,7 @@ for ax, scale in zip(axes, (1.5, 0.5), strict=True):
 plots.show(fig, alt="Six running means each. Wide proposal: they meet at one. Narrow: they creep below one and jump.")
 
 # %% [markdown]
-# Long stretches too low, then a jump when one large weight arrives. Most runs end below the truth, and a few far above make up for it: that is what unbiased can mean. It still converges almost surely, since the mean exists; but not at the rate $K^{-1/2}$.
+# The running mean is too low for long stretches, then jumps when a large weight arrives. Most runs end below the truth, and a few far above it make up for them: the estimate is unbiased all the same. It still converges almost surely, since the mean exists, but not at the rate $K^{-1/2}$.
 
 # %%
 with seeded(10):
@@ -674,11 +678,11 @@ for t in (1, 10, 100):
 # %% [markdown]
 # ## Further: when a constant is missing
 #
-# Often you know the target only up to its constant, $p(z) = \tilde p(z) / Z$. Then divide the weights by their own sum, and the constant cancels:
+# Often you know the target only up to its normalising constant $Z$: $p(z) = \tilde p(z) / Z$. Then divide the weights by their own sum, and the constant cancels:
 #
 # $$\hat I_{\mathrm{sn}} = \sum_k \tilde w_k f(z_k), \qquad \tilde w_k = \frac{w_k}{\sum_j w_j}, \qquad w_k = \frac{\tilde p(z_k)}{q(z_k)}$$
 #
-# Try a target with two wells, $\tilde p(z) = e^{-(z^2 - 3)^2 / 4}$, and ask for $\mathbb E[z^2]$.
+# Try a target with two humps, $\tilde p(z) = e^{-(z^2 - 3)^2 / 4}$, and ask for $\mathbb E[z^2]$.
 
 
 # %%
@@ -697,8 +701,8 @@ assert abs(estimate.value - truth) < 5 * estimate.std_err
 assert abs(constant.value - Z) < 5 * constant.std_err
 
 # %% [markdown]
-# The price is a bias: a ratio of two unbiased estimates is not unbiased. With one draw, $\tilde w_1 = 1$, and the estimate is $\mathbb E_q[f]$: all you have is the proposal. To first order in $1/K$ the bias is $-\mathbb E_q[w^2 (f - I)] / K$ (Owen 2013, chapter 9). For $p = \mathcal N(0, 1)$,
-# $q = \mathcal N(\delta, 1)$ and $f(z) = z$ that is $\delta e^{\delta^2} / K$: towards the proposal.
+# The price is a bias: a ratio of two unbiased estimates is not unbiased. With one draw, $\tilde w_1 = 1$, and the estimate has the mean $\mathbb E_q[f]$: the target plays no part. To first order in $1/K$ the bias is $-\mathbb E_q[w^2 (f - I)] / K$, with $w = p/q$ (Owen 2013, chapter 9). For $p = \mathcal N(0, 1)$,
+# $q = \mathcal N(\delta, 1)$ and $f(z) = z$ that is $\delta e^{\delta^2} / K$: the estimate is pulled towards the proposal's mean.
 
 # %%
 delta, K = 0.5, 100
@@ -710,11 +714,11 @@ print(f"bias at K = {K}: {bias:.5f} ± {std_err:.5f}, predicted {predicted:.5f};
 assert abs(bias - predicted) < 5 * std_err
 
 # %% [markdown]
-# The bias falls as $1/K$ and the error bar as $K^{-1/2}$, so for large $K$ the bias is the smaller of the two.
+# The bias falls as $1/K$ and the error as $K^{-1/2}$, so for large $K$ the bias is the smaller of the two.
 #
-# ## Further: a likelihood without a bound
+# ## Further: a density without a bound
 #
-# **What is $p(x)$ exactly at the tip, $x = (0, -20)$?** There the integrand near $z = \pi + t$ is of order $1/t^2$, which has no integral: $p(x)$ is infinite. At a distance $r$ from the tip, integrating that peak gives $p(x) \approx 3 e^{-\pi^2/2} / r$.
+# **What is $p(x)$ exactly at the tip of the heart, $x = (0, -20)$?** There the integrand near $z = \pi + t$ is of order $1/t^2$, whose integral diverges: $p(x)$ is infinite. At a distance $r$ above the tip, integrating the peaks at $z = \pm \pi$ gives $p(x) \approx 3 e^{-\pi^2/2} / r$.
 
 # %%
 limit = 3 * math.exp(-(math.pi**2) / 2)
@@ -725,11 +729,11 @@ for r in (1e-1, 1e-2, 1e-3):
 assert abs(1e-3 * near / limit - 1) < 0.01  # O(r)
 
 # %% [markdown]
-# A model whose likelihood has no bound is not rare: Gaussian mixtures have the same problem (notebook 03).
+# If the parameters can move such a peak onto a datum, the likelihood has no maximum. Gaussian mixtures have this problem (notebook 03).
 #
 # ## Lecture demo
 #
-# Left, the target $p$ (blue), your proposal $q$ (dashed) and the best one (green, scaled to fit); below, the terms $w f / I$ of a thousand draws. *Flat is good.* Right, the running estimate with its error band.
+# On the left you see the target $p$ (blue), your proposal $q$ (dashed) and the best one (green, scaled to fit); below them, the terms $w f / I$ of a thousand draws. The flatter they are, the smaller the variance. On the right is the running estimate with its error band.
 #
 # <details><summary>Speaker note</summary>
 #
@@ -737,9 +741,9 @@ assert abs(1e-3 * near / limit - 1) < 0.01  # O(r)
 #    honest. Narrow slowly to 0.7: the parabola turns upwards, the line below says *infinite*, the band stays small.
 #    Go to 0.5, press *New samples* a few times, and count how often the truth is outside. Ask: what in the picture
 #    on the right could have warned you? (Nothing.)
-# 2. **P(z > 4)**, mean 0: zero, certain, wrong. Slide the mean to 4 and watch the effective draws rise. Then narrow
+# 2. **P(z > 4)**, mean 0: the estimate is zero, its error bar is zero, and it is wrong. Slide the mean to 4 and watch the effective draws rise. Then narrow
 #    to 0.5: better by the band, infinite by the line below.
-# 3. **Two humps**, mean -2, scale 0.7: a perfect flat line at one half. Widen until it jumps. What is the narrowest
+# 3. **Two humps**, mean -2, scale 0.7: the terms form a flat line, at one half. Widen until it jumps. What is the narrowest
 #    proposal you would trust?
 # 4. **The heart**: slide $z$ from -4 to 4, then put the cross on C. Two needles: where would a normal go?
 #
@@ -755,7 +759,7 @@ demo = explore("proposal_explorer", problem=2, mean=-2.0, scale=0.7)
 # - Weights $p/q$ correct for drawing elsewhere. The support of $q$ makes the mean right; its tails decide the variance.
 # - The best proposal is $f p / I$. For $p(x)$ it is the posterior, and then every weight equals $p(x)$.
 # - Error bars and ESS know only the draws they have. A low ESS of a pilot is a warning; a high ESS is no proof.
-# - The logarithm of an estimate is on average too low. That gap is what the coming bounds close.
+# - The logarithm of an unbiased estimate is on average too low. Its mean is a lower bound, which notebooks 05 and 09 make tight.
 #
 # **To read** Owen, *Monte Carlo theory, methods and examples* (2013), chapters 2 and 9; MacKay, *Information Theory,
 # Inference, and Learning Algorithms* (2003), chapter 29; Burda, Grosse and Salakhutdinov, *Importance weighted

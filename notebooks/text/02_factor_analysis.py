@@ -13,7 +13,7 @@
 #
 # - write down the two linear-Gaussian models, their marginal and their posterior, and draw what they mean;
 # - derive EM for them, and test whether an implementation is right;
-# - say what PPCA and factor analysis share, and what each ignores: rotations, scales;
+# - say what probabilistic PCA (PPCA) and factor analysis share, and which changes of the data each can follow: rotations or units;
 # - choose the number of latents, fill in missing entries and find outliers with the same few lines.
 #
 # **Time** 45 minutes for the core; the sections headed *Further* are another 40. The cells run in about 25 seconds on a laptop.
@@ -22,7 +22,7 @@
 # | maths | code | shape | meaning |
 # |---|---|---|---|
 # | $x$ | `x` | $N \times D$ | data, one datum a row |
-# | $z$ | `z` | $N \times L$ | latents, or factors |
+# | $z$ | `z` | $N \times L$ | latents, also called factors |
 # | $\mu, W$ | `mu, W` | $D$, $D \times L$ | mean, loadings |
 # | $\Psi = \mathrm{diag}(\psi)$ | `psi`, `noise` | $D$ | noise variance of each column (factor analysis) |
 # | $\sigma^2$ | `noise` | scalar | one noise variance for all (PPCA) |
@@ -62,8 +62,8 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## A few causes behind many columns
 #
-# Thirteen measurements of a wine are not thirteen independent facts. Ripeness raises some and lowers others, and nobody measured ripeness. A latent
-# variable model says so: first draw what was not measured, then what was.
+# Thirteen measurements of a wine are not thirteen independent facts. Ripeness, say, may raise some and lower others, although nobody measured ripeness. A latent
+# variable model first draws what was not measured, then what was:
 #
 # $$z \sim \mathcal N(0, I_L), \qquad x \mid z \sim \mathcal N(\mu + W z, \Psi)$$
 
@@ -83,11 +83,11 @@ plots.show(
 )
 
 # %% [markdown]
-# Given $z$ the columns are independent: all that they have in common goes through $W$. In **factor analysis** every column has a noise variance of
-# its own, $\Psi = \mathrm{diag}(\psi_1, \dots, \psi_D)$. In **probabilistic PCA** all share one, $\Psi = \sigma^2 I$. That is the only difference between the two.
+# Given $z$ the columns are independent: all dependence between them goes through $W$. In **factor analysis** every column has a noise variance of
+# its own, $\Psi = \mathrm{diag}(\psi_1, \dots, \psi_D)$. In **PPCA** all share one, $\Psi = \sigma^2 I$. That is the only difference between the two.
 #
-# Here are two columns and one latent: a point on the line for each $z$, then noise around it, of unequal size in the two columns. **Before you look:** the noise is
-# spread along the first column, and the line rises. Which way will the cloud of $x$ lean, compared with the line?
+# Here are two columns and one latent. Each $z$ gives a point on a line; then comes noise around that point. **Before you look:** the noise is larger
+# in the first column, and the line rises. Will the cloud of $x$ be steeper than the line, or less steep?
 
 # %%
 params = LinearGaussian(torch.tensor([1.0, 0.5]), torch.tensor([[1.5], [1.0]]), torch.tensor([0.6, 0.1]))
@@ -107,13 +107,15 @@ leaning = torch.linalg.eigh(covariance(params)).eigenvectors[:, -1].abs()
 assert leaning[1] / leaning[0] < params.W[1, 0] / params.W[0, 0]  # less steep than the line
 
 # %% [markdown]
+# The cloud is less steep: the noise stretches it along the first column.
+#
 # ## The marginal
 #
 # $x = \mu + W z + \varepsilon$ is a sum of independent Gaussians, so it is Gaussian, and its covariance is the sum of theirs:
 #
 # $$p(x) = \int p(x \mid z)\, p(z)\, dz = \mathcal N(\mu,\; W W^\top + \Psi)$$
 #
-# One latent is few enough to do the integral by brute force. **Do the two sides agree?**
+# With one latent we can do the integral numerically. **Do the two sides agree?**
 
 # %% tags=["nbval-check-output"]
 point = torch.tensor([2.0, 0.0])
@@ -130,23 +132,23 @@ print(f"log p(x): by quadrature {math.log(integral):.4f}, by the formula {closed
 assert abs(math.log(integral) - closed) < 1e-9  # quadrature's accuracy
 
 # %% [markdown]
-# The formula holds a $D \times D$ inverse, which for images is large. Woodbury's identity trades it for an $L \times L$ one,
+# The density contains the inverse and the determinant of a $D \times D$ matrix, which is large for images. Woodbury's identity and the matrix determinant lemma need only an $L \times L$ matrix,
 #
 # $$(W W^\top + \Psi)^{-1} = \Psi^{-1} - \Psi^{-1} W M^{-1} W^\top \Psi^{-1}, \qquad |W W^\top + \Psi| = |M|\, |\Psi|, \qquad M = I + W^\top \Psi^{-1} W$$
 #
-# and dividing by the diagonal $\Psi$ costs nothing. The library never inverts anything larger than $M$.
+# and dividing by the diagonal $\Psi$ costs little. The library never inverts anything larger than $M$.
 #
 # ## The posterior
 #
-# Which $z$ stood behind this $x$? Multiply prior and likelihood, and collect what is quadratic and linear in $z$:
+# Which $z$ produced this $x$? Multiply prior and likelihood, and collect the terms that are quadratic and linear in $z$:
 #
 # $$\log p(z \mid x) = -\tfrac12 z^\top \underbrace{(I + W^\top \Psi^{-1} W)}_{M} z + z^\top W^\top \Psi^{-1} (x - \mu) + \text{const}$$
 #
-# A Gaussian, then, with precision $M$:
+# This is a Gaussian with precision $M$:
 #
 # $$p(z \mid x) = \mathcal N\big(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1}\big)$$
 #
-# The covariance does not depend on $x$: every $x$ says equally much about its $z$, and we know how much before we see any $x$. (In the deep models of notebook 08 this no longer holds.)
+# The covariance does not depend on $x$: every $x$ tells equally much about its $z$, and we know how much before we see any $x$. (In the deep models of notebook 08 this no longer holds.)
 
 # %% tags=["nbval-check-output"]
 scaled = params.W / params.noise[:, None]  # Psi^-1 W
@@ -164,8 +166,8 @@ assert torch.allclose(1 / M, 1 - gain @ params.W, rtol=1e-12)
 assert torch.allclose(posterior(point[None], params).mean[0], mean, rtol=1e-12)
 
 # %% [markdown]
-# See it on real data: alcohol and proline of 178 wines, standardised. Each wine is tied to its foot, the point $\mu + w\, \mathbb E[z \mid x]$ on the line. The line is the same in all three pictures; only the noise differs. **In which picture are
-# the ties orthogonal to the line? In which do the feet move towards the middle?**
+# See it on real data: alcohol and proline of 178 wines, standardised. A grey tie connects each wine to its *foot*, the point $\mu + w\, \mathbb E[z \mid x]$ on the line. The line is the same in all three pictures; only the noise differs. **In which pictures are
+# the ties orthogonal to the line? In which are the feet pulled towards the middle?**
 
 # %%
 wine = load_wine()
@@ -188,8 +190,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Only in the first: without noise the feet are the orthogonal projections of PCA. With equal noise they are these projections, pulled towards the middle: the prior shrinks $z$ by the factor between $M^{-1}$ and $(W^\top \Psi^{-1} W)^{-1}$, so the ties
-# lean inwards. With unequal noise the feet also slide: distance is measured in units of $\sqrt{\psi_d}$ along column $d$, so a step along the noisy column is cheap.
+# Orthogonal only in the first: with nearly no noise the feet are the orthogonal projections of PCA. In the other two the feet are pulled towards the middle. With equal noise they are the projections times $(M - 1)/M$ (for one latent, $M$ is a number): the prior shrinks $z$.
+# With unequal noise the feet also slide along the line: distance is measured in units of $\sqrt{\psi_d}$ along column $d$, so a difference in the noisy column counts less.
 
 # %% tags=["check"]
 for psi, orthogonal in zip(noises.values(), (True, True, False), strict=True):
@@ -203,25 +205,25 @@ for psi, orthogonal in zip(noises.values(), (True, True, False), strict=True):
 # %% [markdown]
 # ## EM
 #
-# If $z$ were known, $W$ would be a linear regression. It is not known, but its posterior is, under the parameters we have now. EM maximises the expected log joint density under that posterior,
+# If $z$ were known, $W$ would be a linear regression. It is not known, but its posterior under the current parameters is. Each round of EM maximises the expected log joint density under that posterior,
 #
 # $$Q(\theta) = \sum_n \mathbb E\big[\log p_\theta(x_n, z_n)\big]
 # = -\tfrac12 \sum_n \sum_d \Big[ \log 2\pi \psi_d + \tfrac{1}{\psi_d} \Big( (x_{nd} - \mu_d)^2 - 2 (x_{nd} - \mu_d)\, w_d^\top \mathbb E[z_n] + w_d^\top \mathbb E[z_n z_n^\top]\, w_d \Big) \Big] + \text{const}$$
 #
-# where $w_d$ is row $d$ of $W$ and the constant is $\mathbb E[\log p(z)]$, which holds no parameter.
+# where $w_d$ is row $d$ of $W$, and the constant is $\sum_n \mathbb E[\log p(z_n)]$, which contains no parameter.
 #
 # **E step.** $Q$ needs two moments of each posterior:
 #
 # $$\mathbb E[z_n] = M^{-1} W^\top \Psi^{-1} (x_n - \mu), \qquad \mathbb E[z_n z_n^\top] = M^{-1} + \mathbb E[z_n]\, \mathbb E[z_n]^\top$$
 #
-# **M step.** Set the derivatives of $Q$ to zero. $\partial Q / \partial w_d = 0$ is least squares, and $\partial Q / \partial \psi_d = 0$ the variance of what is left:
+# **M step.** Set the derivatives of $Q$ to zero. $\partial Q / \partial w_d = 0$ gives least squares, and $\partial Q / \partial \psi_d = 0$ gives the variance of what the new $w_d$ leaves:
 #
 # $$W = \Big(\sum_n (x_n - \mu)\, \mathbb E[z_n]^\top\Big) \Big(\sum_n \mathbb E[z_n z_n^\top]\Big)^{-1}, \qquad
 # \psi_d = \frac 1N \sum_n (x_{nd} - \mu_d)^2 - (x_{nd} - \mu_d)\, w_d^\top \mathbb E[z_n]$$
 #
-# $\mu$ is the mean of the data. The log-likelihood never descends from one round to the next; notebook 03 proves it for every EM.
+# $\mu$ stays at the mean of the data, its maximum likelihood value. The log-likelihood never falls from one round to the next; notebook 03 proves it for every EM.
 #
-# Do it by hand first. Alcohol and proline, one factor, and an axis that is not well placed yet. *M step*: the axis and the noise move to where the feet ask for. *E step*: the feet move to the new axis. **Before each press: which of the two will move, and will the log-likelihood rise?**
+# Do it by hand first, with alcohol, proline and one factor. The axis is badly placed. *M step*: the axis and the noise are fitted to the feet. *E step*: the feet move to the new axis. **Before each press: what will move, and will the log-likelihood rise?**
 
 # %%
 by_hand = explore("geometry", angle=20.0, ratio=1.0, steps="")
@@ -250,8 +252,8 @@ def m_step(x, expected):
 
 
 # %% [markdown]
-# The loop is the library's, the same for every model of this course. We start from random loadings on the thirteen standardised measurements. When you have a maximum, plot the *distance* to it on a log scale: a curve that merely
-# rises and flattens hides how it gets there.
+# The loop is the library's, the same for every EM of this course. We start from random loadings on the thirteen standardised measurements, and plot the *distance* to the maximum on a log scale. The log-likelihood itself
+# would only rise and flatten, and hide the rate.
 
 # %%
 with seeded(2):
@@ -265,14 +267,14 @@ ax.set(xlabel="EM step", ylabel="below the maximum, nats", title="two factors, 1
 plots.show(fig, alt="The distance to the maximum falls fast for a few steps, then along a straight line on a log axis.")
 
 # %% [markdown]
-# After the first steps the distance falls by the same factor at each step: EM converges *linearly*, and the slope tells you how many steps a further digit costs.
+# After the first steps the distance falls by the same factor at each step: EM converges *linearly*, and the slope tells you how many steps a further correct digit costs.
 #
 # ## Is it right?
 #
-# EM comes with its own tests, and you should use them whenever you write one.
+# Two tests come with EM. Use them whenever you write one.
 #
-# - It never descends. A fall beyond rounding is a wrong step.
-# - Where it stops, the gradient of the *true* log-likelihood is zero. Autograd computes that without knowing anything of E or M steps.
+# - The log-likelihood never falls. A fall beyond rounding means that a step is wrong.
+# - Where EM stops, the gradient of the log-likelihood is zero. Autograd computes that gradient without any E or M step.
 
 
 # %%
@@ -291,7 +293,7 @@ assert (fit.log_lik.diff() > -1e-9 * fit.log_lik[:-1].abs()).all()  # rounding
 assert largest_gradient(fit.params) < 1e-4
 
 # %% [markdown]
-# Now a wrong E step. Leave $M^{-1}$ out, and use $\mathbb E[z]\, \mathbb E[z]^\top$ for $\mathbb E[z z^\top]$: as if each $z_n$ were known exactly.
+# Now make the E step wrong. Leave $M^{-1}$ out, and use $\mathbb E[z]\, \mathbb E[z]^\top$ for $\mathbb E[z z^\top]$: as if each $z_n$ were known exactly.
 
 # %%
 guess = predict(
@@ -341,12 +343,12 @@ n = min(len(library.log_lik), len(fit.log_lik))
 assert torch.allclose(library.log_lik[:n], fit.log_lik[:n], rtol=1e-11)  # the library takes the same steps
 
 # %% [markdown]
-# Both tests notice. Look again at the steps: every sum over data is a sum of $(x_n - \mu)(x_n - \mu)^\top$, pushed through matrices. So the covariance $S$ is all that EM needs. The library computes it in one pass, and then a
+# Both tests notice. Look again at the steps: the data enter only through the sum of $(x_n - \mu)(x_n - \mu)^\top$, multiplied by matrices. So the covariance $S$ is all that EM needs. The library computes it once; after that, a
 # step costs the same for a thousand rows and for a million.
 #
 # ## What the factors say, and what they cannot
 #
-# The loadings say how each measurement follows the factors; the posterior means give each wine its place in their plane. The model was not told the three cultivars.
+# The loadings say how each measurement follows the factors; the posterior means give each wine its place in the plane of the two factors. A *biplot* shows both: wines as points, the loadings of four measurements as arrows. The model was not told the three cultivars.
 
 
 # %%
@@ -395,8 +397,8 @@ assert difference < 1e-10  # rounding
 assert torch.allclose(posterior(x, turned).mean, posterior(x, fit.params).mean @ R, atol=1e-10)
 
 # %% [markdown]
-# $W R R^\top W^\top = W W^\top$, and the prior is round. The *space* of the factors is identified, its axes are not. Whoever names a single axis "ripeness" has chosen it. Two fits are compared by $W W^\top$, or after turning one onto the other:
-# the best rotation, $R = U V^\top$ with $U \Lambda V^\top$ the singular value decomposition of $W_1^\top W_2$, is the *orthogonal Procrustes* solution. (Rotations that make loadings sparse, such as varimax, are a choice made openly.)
+# $W R R^\top W^\top = W W^\top$, and a rotation leaves the prior $\mathcal N(0, I)$ as it is. The *space* spanned by the factors is identified, its axes are not. If you call one axis "ripeness", you have chosen that axis; the data did not. Compare two fits by $W W^\top$, or turn one onto the other first:
+# the best orthogonal matrix, $R = U V^\top$ with $U \Lambda V^\top$ the singular value decomposition of $W_1^\top W_2$, is the *orthogonal Procrustes* solution. (Methods such as varimax choose the rotation that makes the loadings nearly sparse.)
 
 # %% tags=["check"]
 R_found, _ = linalg.orthogonal_procrustes(fit.params.W.numpy(), turned.W.numpy())  # oracle: scipy
@@ -407,13 +409,13 @@ assert np.allclose(R_found, R.numpy(), atol=1e-10)
 # %% [markdown]
 # ## PPCA: the maximum in closed form
 #
-# With one noise variance for all columns no iteration is needed (Tipping and Bishop 1999). With $\lambda_1 \ge \dots \ge \lambda_D$ and $U$ the eigenvalues and eigenvectors of $S$,
+# With one noise variance for all columns no iteration is needed (Tipping and Bishop 1999). With $\lambda_1 \ge \dots \ge \lambda_D$ the eigenvalues of $S$, $U_L$ and $\Lambda_L$ its first $L$ eigenvectors and eigenvalues, and any orthogonal $R$,
 #
 # $$W = U_L (\Lambda_L - \sigma^2 I)^{1/2} R, \qquad \sigma^2 = \frac{1}{D - L} \sum_{i > L} \lambda_i$$
 #
-# $$\frac 1N \log p(x) = -\tfrac12 \Big[ D \log 2\pi + \sum_{i \le L} \log \lambda_i + (D - L) \log \sigma^2 + D \Big]$$
+# $$\frac 1N \sum_n \log p(x_n) = -\tfrac12 \Big[ D \log 2\pi + \sum_{i \le L} \log \lambda_i + (D - L) \log \sigma^2 + D \Big]$$
 #
-# The noise is the average of what the factors leave; the factors are the principal axes, shrunk by that noise. **Will EM, started anywhere, find this?**
+# The noise variance is the average of the eigenvalues that the factors leave out. The columns of $U_L (\Lambda_L - \sigma^2 I)^{1/2}$ lie along the principal axes, and are shorter the larger the noise. **Will EM find this maximum from any start?**
 
 # %%
 L = 2
@@ -437,17 +439,19 @@ for one in fits:
     assert torch.allclose(one.params.W @ one.params.W.T, closed.W @ closed.W.T, atol=1e-5)
 
 # %% [markdown]
-# Six times the same maximum. PPCA's likelihood has saddles, where some axis is a wrong eigenvector, but no worse local maximum (Tipping and Bishop 1999, appendix A), so from a random start EM gets there. You will meet a saddle in the
-# lecture demo. Factor analysis has no closed form and no such promise.
+# All six reach the same maximum. PPCA's likelihood has saddles, where some axis is a wrong eigenvector, but no worse local maximum (Tipping and Bishop 1999, appendix A). A random start practically never ends at a saddle; a chosen one can, as the
+# lecture demo shows. Factor analysis has no closed form and no such guarantee.
 #
 # ## Rotations and scales
 #
-# Change the data by a linear map and fit again. Is the new fit the old one, mapped? It depends on the map, and on the model.
+# Change the data by a linear map $A$ and fit again. Is the new covariance the old one mapped by $A$? The map can be
 #
-# - **Rotate** the data, $x \to Q x$. Round noise stays round, so PPCA's fit turns along. A diagonal $\Psi$ does not stay diagonal.
-# - **Rescale** the columns, $x \to s \odot x$, say grams to milligrams. A diagonal $\Psi$ stays diagonal, so the factor analysis rescales along. Round noise does not stay round.
+# - a **rotation**, $x \to Q x$, or
+# - a **change of units**, $x \to s \odot x$, say from grams to milligrams.
 #
-# **Fill in a 2 by 2 table before you run the cell:** in which cells is the fitted covariance carried along exactly?
+# Ask what becomes of the noise covariance: of $\sigma^2 I$ in PPCA, of a diagonal $\Psi$ in factor analysis.
+#
+# **Before you run the cell:** for which of the two maps does PPCA follow exactly, for which factor analysis?
 
 
 # %%
@@ -467,7 +471,9 @@ assert change["PPCA", "rotated"] < 1e-10 < 1e-2 < change["PPCA", "rescaled"]
 assert change["factor analysis", "rescaled"] < 1e-10 < 1e-2 < change["factor analysis", "rotated"]
 
 # %% [markdown]
-# So PPCA depends on your units. In the wines as they come, proline has a standard deviation of 314, and the next largest, magnesium, of 14. **What will the first principal axis be?**
+# Under a rotation $\sigma^2 I$ stays as it is, so PPCA follows; a diagonal $\Psi$ does not stay diagonal. Under a change of units a diagonal $\Psi$ stays diagonal, so factor analysis follows; $\sigma^2 I$ does not stay a multiple of $I$.
+#
+# So PPCA depends on your units. In the raw data, proline has a standard deviation of 314, and the next largest, magnesium, of 14. **What will the first principal axis be?**
 
 # %%
 raw = torch.tensor(wine.data)
@@ -479,12 +485,12 @@ for i in raw.std(0, correction=0).argsort(descending=True)[:3]:
 assert axis.max() / axis.sum() > 0.99
 
 # %% [markdown]
-# Standardise before PPCA unless the columns share a unit, as pixels do. Factor analysis does not depend on it.
+# Standardise before PPCA unless the columns share a unit, as pixels do. The factor analysis is the same either way, up to the units.
 #
 # ## How many factors?
 #
-# More factors always fit the training data better. So ask data that the fit has not seen: ten times, fit on nine tenths of the wines and score the other tenth. *Everything* that is learnt from data happens inside the fold, also the mean and the
-# standard deviation that standardise. (A score is a density, so the scaled density is divided by the product of the standard deviations: else folds would be scored in different units.)
+# More factors never fit the training data worse. So judge by data that the fit has not seen (*cross-validation*): ten times, fit on nine tenths of the wines and score the other tenth. *Everything* that is learnt from data is learnt from the nine tenths, also the mean and the
+# standard deviation for standardising. (A score is a log density and depends on the unit, so the code brings all folds back to one unit.)
 
 # %%
 N = len(raw)
@@ -525,12 +531,12 @@ assert (gain.mean(1).abs() <= 3 * gain.std(1) / math.sqrt(N)).all()  # within th
 assert (fa[:, 1].mean(1) > ppca[:, 1].mean(1))[:6].all()
 
 # %% [markdown]
-# Held-out likelihood stops rising where the training curve still climbs: at about four factors, and at seven latents for PPCA. The differences are taken
-# wine by wine, so their error bars are small; still, beyond four they cannot be told from zero. Do not read an exact optimum into the picture.
+# The held-out likelihood stops rising while the training curve still climbs: at about four factors, and at seven latents for PPCA. The differences are taken
+# wine by wine; beyond four factors they cannot be told from zero. Do not read an exact optimum into the picture.
 #
 # ## Missing entries
 #
-# Three pixels in ten of every digit are lost. How many digits are left intact?
+# Each pixel of each digit is lost with probability 0.3. **How many of the 1797 digits stay intact?**
 
 # %%
 digits = torch.tensor(load_digits().data)
@@ -542,14 +548,14 @@ print(f"{intact} of {len(digits)} digits intact; expected {len(digits) * 0.7**64
 assert intact == 0
 
 # %% [markdown]
-# So dropping incomplete rows is no option. A Gaussian does not need it: strike the missing entries from $\mu$, $W$ and $\Psi$, and what remains is the marginal of the observed ones.
+# So dropping incomplete rows is not possible. With a Gaussian it is not needed: remove the missing entries from $\mu$, $W$ and $\Psi$, and what remains is the marginal of the observed entries $x_o$:
 #
 # $$x_o \sim \mathcal N(\mu_o,\; W_o W_o^\top + \Psi_o), \qquad M_n = I + W_o^\top \Psi_o^{-1} W_o \text{ for each row}$$
 #
-# The E step uses each row's own $M_n$; the M step regresses each pixel on the digits where it was seen. EM then climbs the likelihood of what was observed, and nothing is ever filled in on the way. We take PPCA, which does not mind pixels that are always blank.
+# The E step uses each row's own $M_n$; the M step regresses each pixel on the factors, over the digits where it was seen. EM then climbs the likelihood of the observed entries, and nothing needs to be filled in on the way. We take PPCA, which allows pixels that are always blank.
 #
-# **When is this right?** If the entries are *missing at random* (MAR): given what was observed, the chance of a hole does not depend on the values that it hides. Then the likelihood of the observed entries is all that matters (Rubin 1976). Here the holes are
-# drawn without looking at the digits, which is more than MAR asks. If dark pixels are lost more often than light ones, it is *missing not at random* (MNAR), and the same fill-in is wrong in a known direction (Further, and exercise 02.9).
+# **When is this right?** If the entries are *missing at random* (MAR): given what was observed, the chance of a hole does not depend on the values that it hides. If moreover the mechanism has no parameters in common with the model, the likelihood of the observed entries is all that matters (Rubin 1976). Here the holes are
+# drawn without looking at the digits, a stronger condition than MAR. If dark pixels are lost more often than light ones, they are *missing not at random* (MNAR), and the same imputation is biased (*Further: holes that hide dark pixels*, and exercise 02.10).
 
 # %%
 with seeded(7):
@@ -563,7 +569,7 @@ density = stats.multivariate_normal(fit.params.mu[seen], block).logpdf(row[seen]
 assert abs(log_likelihood(holes[:1], fit.params, missing=True) - density) < 1e-9 * abs(density)  # rounding
 
 # %% [markdown]
-# Now fill in: each missing pixel at its conditional expectation, $\mu + W\, \mathbb E[z \mid x_o]$. **How far off, compared with the pixel's mean over the other digits?** Pixels run from 0 to 16.
+# Now fill in (*impute*) each missing pixel with its conditional expectation, its entry of $\mu + W\, \mathbb E[z \mid x_o]$. Pixels run from 0 to 16. **How large is the error, compared with filling in the pixel's mean over the digits where it was seen?** (*All-knowing* has its parameters from the intact digits.)
 
 
 # %%
@@ -596,7 +602,7 @@ plots.show(
 # %% [markdown]
 # ## Further: holes that hide dark pixels
 #
-# The same share of pixels is lost, but now ink hides itself: a pixel above 8 is lost with probability 0.7, any other with a smaller one, so that the total share is equal. **Will the imputed pixels be too dark or too light?**
+# The same share of pixels is lost, but now dark pixels are lost more often: one above 8 with probability 0.7, any other with a smaller probability, chosen so that the total share is equal. **Will the imputed pixels be too dark or too light?**
 
 # %%
 dark = digits > 8
@@ -616,7 +622,7 @@ for name, lost in (("at random", gone), ("dark ones rather", hidden)):
     assert biased == (name != "at random")
 
 # %% [markdown]
-# Too light, by more than a pixel's shade: the model has seen mostly light pixels, and nothing in the observed data can tell it so. MAR cannot be tested from the observed entries alone; it is an assumption about how the data were collected.
+# Too light, by almost two of the sixteen grey levels: the model has seen too few of the dark pixels, and nothing in the observed data can tell it so. MAR cannot be tested from the observed entries alone; it is an assumption about how the data were collected.
 #
 # ## Further: peers
 #
@@ -636,11 +642,11 @@ assert abs(library.log_lik[-1] - peer) < 1e-6 * abs(peer)  # both stop a little 
 # %% [markdown]
 # ## Further: without noise
 #
-# Let $\sigma^2 \to 0$ in the closed form's posterior mean:
+# Let $\sigma^2 \to 0$ in PPCA's posterior mean, with $W$ held fixed:
 #
 # $$M^{-1} W^\top \Psi^{-1} (x - \mu) = (\sigma^2 I + W^\top W)^{-1} W^\top (x - \mu) \;\longrightarrow\; (W^\top W)^{-1} W^\top (x - \mu)$$
 #
-# That is the orthogonal projection on the span of $W$: ordinary PCA. **How fast does the difference vanish?**
+# Times $W$, plus $\mu$, the limit is the orthogonal projection on the span of $W$: ordinary PCA. **How fast does the difference vanish?**
 
 # %%
 projected = PCA(2).fit(x.numpy())
@@ -654,9 +660,11 @@ for sigma2 in (1.0, 0.1, 0.01, 0.001):
 assert 9 < gaps[-2] / gaps[-1] < 11  # in proportion to sigma^2
 
 # %% [markdown]
+# In proportion to $\sigma^2$: a tenth of the noise variance, a tenth of the distance.
+#
 # ## Further: outliers
 #
-# An image that a density finds improbable is an outlier. Train on 1200 digits, and look at $\log p(x)$ of others, upright and mirrored. We keep the pixels that carry ink, for factor analysis needs columns that vary.
+# An image with a low $\log p(x)$ may be an outlier. Train on 1200 digits, and look at $\log p(x)$ of the others, as they are and mirrored. We keep the pixels whose ink varies, for factor analysis needs columns that vary.
 
 # %%
 inked = digits.std(0) > 1
@@ -680,8 +688,8 @@ ax.legend(loc="upper left")
 plots.show(fig, alt="Log densities of digits gather around minus 120, those of mirrored digits spread far to the left.")
 
 # %% [markdown]
-# Where to put the threshold? If the model were true, $-2 \log p(x)$ would be a $\chi^2_D$ variable and a constant, and a threshold that one image in a hundred fails could be read from a table. **Draws from the model keep
-# to it. Will the digits?**
+# Where to put the threshold? If the model were true, $-2 \log p(x)$ would be a $\chi^2_D$ variable plus a constant, and a threshold that one image in a hundred fails could be read from a table. **Draws from the model keep
+# to this share. Will the digits?**
 
 # %%
 D = int(inked.sum())
@@ -697,7 +705,7 @@ assert abs((dreams < threshold).double().mean() - 0.01) < 5 * math.sqrt(0.01 * 0
 assert 0.03 < (seen < threshold).double().mean() < (usual < threshold).double().mean()
 
 # %% [markdown]
-# They do not, for two reasons. Even the training digits go beyond it too often: digits have heavier tails than the Gaussian fitted to them. And held-out digits do so more often than training digits: the fit has not seen them. So set thresholds by held-out data and not by the table. Here are the sixteen held-out digits that surprise the model most.
+# They do not, for two reasons. Even training digits are beyond it too often: the digits have heavier tails than the Gaussian fitted to them. And held-out digits are beyond it more often than training digits, which the fit has seen. So set thresholds by held-out data, not by the table. Here are the sixteen held-out digits with the lowest $\log p(x)$.
 
 # %%
 fig, ax = plots.figure(size=(11, 1.6))
@@ -707,7 +715,7 @@ plots.show(fig, alt="Sixteen digits in unusual handwriting, among them ones with
 # %% [markdown]
 # ## Further: what is refused
 #
-# Some data have no maximum to find. The library says so before it computes. **Why would a constant column make the likelihood of factor analysis infinite?**
+# For some data the likelihood has no maximum. The library says so before it computes. **Why would a constant column make the likelihood of factor analysis infinite?**
 
 # %%
 for bad, L in ((digits, 5), (x[:3], 2), (x, 13), (holes, 5)):
@@ -719,17 +727,19 @@ for bad, L in ((digits, 5), (x[:3], 2), (x, 13), (holes, 5)):
         raise AssertionError("these data should have been refused")
 
 # %% [markdown]
+# With a loading of zero, $\mu_d$ alone fits a constant column exactly, so the density grows without bound as its $\psi_d \to 0$.
+#
 # ## Lecture demo
 #
-# Alcohol, proline, and one factor: a line $\mu + w z$ through the cloud, and every wine tied to its foot, where its posterior mean lies.
+# Alcohol, proline and one factor again: the line $\mu + w z$ through the cloud, and every wine tied to its foot.
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. **Axis first, then feet.** Turn the axis away from the cloud by its slider: the feet follow at once (an E step), the ellipse turns along, the log-likelihood falls. Ask where the axis will go, and then the feet; press *M step* and *E step* by turns.
-# 2. **A saddle.** Noise ratio 1 (PPCA), axis at -45 degrees, *10 EM steps*. EM stops below the dashed line: the loading has shrunk to nothing. By symmetry no step can choose
-#    a side. Now -40 degrees: it lingers, and swings round.
+# 1. **Axis first, then feet.** Turn the axis away from the cloud by its slider: the feet follow at once (an E step), the ellipse turns along, the log-likelihood falls. Ask where the axis will go, and then the feet; press *M step* and *E step* in turn.
+# 2. **A saddle.** Noise ratio 1 (PPCA), axis at -45 degrees, *10 EM steps*. EM stops below the dashed line: the loading has shrunk to zero. By symmetry no step can choose
+#    a side. Now start at -40 degrees: EM lingers near the saddle, then the axis swings round.
 # 3. **One ellipse, many axes.** Axis at 45 degrees, noise ratio 4, then 0.25. EM reaches the same ellipse and the same dashed line, with another axis each time.
-#    The covariance of two columns is three numbers, and factor analysis has four to match them with. PPCA has three, and one answer.
+#    The covariance of two columns is three numbers, and factor analysis has four parameters to match them. PPCA has three parameters, and one answer up to the sign of $w$.
 #
 # </details>
 
@@ -739,7 +749,7 @@ geometry = explore("geometry")
 # %% [markdown]
 # ## Further: the moves of the demo in numbers
 #
-# Moves 2 and 3. At a saddle EM reports convergence and the gradient is zero, so neither of our two tests proves a *maximum*: start several times.
+# Moves 2 and 3. At a saddle EM reports convergence and the gradient is zero, so our two tests do not prove a *maximum*: start several times.
 
 # %%
 pair = x[:, [wine.feature_names.index(name) for name in ("alcohol", "proline")]]
@@ -766,11 +776,11 @@ assert (steep.params.W.abs() - flat.params.W.abs()).abs().max() > 0.1
 # ## Summary
 #
 # 1. $z \sim \mathcal N(0, I)$, $x \mid z \sim \mathcal N(\mu + W z, \Psi)$: everything is Gaussian, so marginal and posterior are exact, by one $L \times L$ matrix.
-# 2. EM alternates a posterior and a regression. It never descends, and where it stops autograd finds no gradient: two tests for any EM you write.
-# 3. PPCA has a closed form, and becomes PCA without noise. It follows rotations of the data, factor analysis follows changes of units. The latent axes of both are arbitrary.
-# 4. The same likelihood chooses $L$ on held-out data, is exact with missing entries, and is surprised by outliers.
-# 5. All of this is right for entries missing at random. Gaussians have light tails and one hump; digits have neither.
+# 2. EM alternates a posterior and a regression. The log-likelihood never falls, and where EM stops its gradient is zero: two tests for any EM you write.
+# 3. PPCA has a closed form, and becomes PCA as the noise goes to zero. It follows rotations of the data; factor analysis follows changes of units. The latent axes of both are arbitrary.
+# 4. The same likelihood chooses $L$ on held-out data, remains exact with missing entries, and ranks outliers.
+# 5. Two cautions: this imputation assumes that entries are missing at random, and digits have heavier tails than a Gaussian.
 #
 # **Read.** Tipping and Bishop, *Probabilistic principal component analysis* (1999). Bishop, *Pattern Recognition and Machine Learning*, chapter 12 (2006). Rubin and Thayer, *EM algorithms for ML factor analysis* (1982).
 #
-# **Next.** The biplot showed three groups of wine, and one Gaussian for them all. What if the latent variable is *which group*? Notebook 03.
+# **Next.** The biplot showed three groups of wine, but the model has one Gaussian for them all. What if the latent variable is *which group*? Notebook 03.

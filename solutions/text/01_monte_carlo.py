@@ -53,7 +53,7 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## Exercise 01.1: an estimate and its error bar
 #
-# *10 minutes, difficulty 1 of 3, from notebook 01 "An integral is a mean" and "What an error bar promises"*
+# *10 minutes, difficulty 1 of 3, from notebook 01 "An integral is a mean" and "Further: what an error bar promises"*
 #
 # You have $f(z_k)$ at $K$ independent draws $z_k \sim p$. Return the pair `(value, std_err)`: the estimate of
 # $\mathbb E_p[f]$ and its standard error, that is, the estimated standard deviation of the *estimate*.
@@ -63,7 +63,7 @@ torch.set_default_dtype(torch.float64)
 #
 # <details><summary>Hint 1</summary>
 #
-# There are two spreads. One draw scatters with variance $\mathbb V[f]$. By how much does the mean of $K$ scatter?
+# One draw of $f$ has variance $\mathbb V[f]$. What is the variance of the mean of $K$ independent draws?
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -88,8 +88,8 @@ def estimate(f_z):
 estimate = check.estimate(estimate)
 
 # %% [markdown]
-# Does the promise hold? For $\mathbb E|z| = \sqrt{2/\pi}$ under a standard normal, about 95 % of the intervals
-# $\pm 1.96$ standard errors should hold the truth.
+# Is your error bar right? For $\mathbb E|z| = \sqrt{2/\pi}$ under a standard normal, about 95 % of the intervals
+# $\pm 1.96$ standard errors should contain the truth.
 
 # %%
 p = Normal(0.0, 1.0)
@@ -163,12 +163,12 @@ for one, a in zip(c.tolist(), best_shift(c).tolist(), strict=True):
 #
 # <details><summary>Hint 1</summary>
 #
-# $e^{900}$ is not a floating point number. Is there a number that you can take out of the sum first, so that the
+# $e^{900}$ is not a floating point number. Which factor can you take out of the sum first, so that the
 # largest term becomes 1?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `log_w.max(0).values` is that number, for each column. Where does it return in the end, and what becomes of $1/K$?
+# `log_w.max(0).values` is the logarithm of that factor, for each column. Where must it come back in the end, and where does $1/K$ go?
 # </details>
 
 
@@ -188,8 +188,8 @@ log_mean_exp = check.log_mean_exp(log_mean_exp)
 
 # %% [markdown]
 # Use it on the smallest latent variable model, $z \sim \mathcal N(0, 1)$, $x \mid z \sim \mathcal N(z, 1)$, with the
-# prior as proposal: the weights are $p(x \mid z)$, and their mean estimates $p(x)$. **How does the average of its
-# logarithm change with $K$?**
+# prior as proposal: the weights are $p(x \mid z)$, and their mean estimates $p(x)$. **How does the average of the
+# estimate's logarithm change with $K$?**
 
 # %%
 x = torch.tensor(2.2)
@@ -204,9 +204,11 @@ scipys = special.logsumexp(log_w[:, :5].numpy(), 0) - math.log(100)  # oracle: s
 assert np.allclose(runs[:5], scipys, rtol=1e-12)  # rounding
 
 # %% [markdown]
+# The average rises with $K$ and stays below $\log p(x)$, as Jensen's inequality says.
+#
 # ## Exercise 01.4: effective sample size
 #
-# *10 minutes, difficulty 2 of 3, from notebook 01 "To the power of d"*
+# *10 minutes, difficulty 2 of 3, from notebook 01 "A small mismatch in many dimensions"*
 #
 # Return $\mathrm{ESS} = (\sum_k w_k)^2 / \sum_k w_k^2$.
 #
@@ -219,7 +221,7 @@ assert np.allclose(runs[:5], scipys, rtol=1e-12)  # rounding
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The square of a weight has twice its logarithm. Or: with weights that sum to one, the numerator is known.
+# The logarithm of a squared weight is twice the log weight. Or: if the weights sum to one, what is the numerator?
 # </details>
 
 
@@ -257,23 +259,25 @@ off = sizes[:, near].mean(0) / (K * (-(deltas[near] ** 2)).exp()) - 1
 assert (off.abs() <= 5 * sizes[:, near].std(0) / sizes[:, near].mean(0) / math.sqrt(8) + 1e-9).all()  # + rounding
 
 # %% [markdown]
+# At large shifts the dots stay above the line: the ESS is computed from the weights drawn, and the rare large weights that would lower it are missing.
+#
 # ## Exercise 01.5: when the constant is missing
 #
-# *10 minutes, difficulty 2 of 3, from notebook 01 "When a constant is missing"*
+# *10 minutes, difficulty 2 of 3, from notebook 01 "Further: when a constant is missing"*
 #
 # Return the self-normalised estimate $\sum_k \tilde w_k f(z_k)$ with $\tilde w_k = w_k / \sum_j w_j$.
 #
 # - `f_z` $(K, \dots)$: $f$ at draws from $q$. The further axes are components of $f$: all of them share the weights.
-# - `log_w` $(K)$: $\log w_k$ up to a constant that nobody knows, which may be large.
+# - `log_w` $(K)$: $\log w_k$ up to an unknown constant, which may be large.
 # - Result: `f_z.shape[1:]`.
 #
 # <details><summary>Hint 1</summary>
 #
-# You have already made weights that sum to one, whatever the constant, in the exercise before.
+# In exercise 01.4 you could divide the weights by their sum. What happens to the constant?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Shapes `(K,)` and `(K, 3)` do not line up from the right. Add axes to the weights, or use `torch.einsum`.
+# Shapes `(K,)` and `(K, 3)` do not broadcast. Add axes to the weights, or use `torch.einsum`.
 # </details>
 
 
@@ -293,7 +297,7 @@ self_normalised = check.self_normalised(self_normalised)
 
 
 # %% [markdown]
-# A target that is known up to its constant, $\tilde p(z) = e^{-|z - 1|^3}$: find its mean and its mean square at once.
+# Find the mean and the mean square of $z$ under a target known up to its constant, $\tilde p(z) = e^{-|z - 1|^3}$.
 
 
 # %%
@@ -317,11 +321,11 @@ assert ((runs.mean(0) - truth).abs() < 5 * std_err).all()  # the bias of order 1
 # %% [markdown]
 # ## Exercise 01.6: the best proposals
 #
-# *15 minutes, difficulty 2 of 3, from notebook 01 "The best proposal" and "Jensen's gap, the seed of every bound"*
+# *15 minutes, difficulty 2 of 3, from notebook 01 "The best proposal" and "The logarithm of an estimate"*
 #
 # A model with one latent and one observed variable, $z \sim \mathcal N(0, 1)$ and $x \mid z \sim \mathcal N(az + b, s^2)$,
 # and observations $x_1, \dots, x_N$. You want each $p(x_i) = \int p(x_i \mid z)\, p(z)\, dz$ by importance sampling.
-# For each $x_i$ there is a proposal $q_i$ under which a *single* draw gives $p(x_i)$ exactly. Derive it, and return the
+# For each $x_i$ there is a proposal $q_i$ under which a *single* draw gives $p(x_i)$ exactly. Derive these $q_i$, and return the
 # pair `(mean, scale)` of these normals.
 #
 # - `x` $(N)$; `a`, `b`, `s` numbers, $a \ne 0$ of either sign, $s > 0$ a scale.
@@ -382,12 +386,12 @@ ax.legend(loc="upper left", fontsize=11)
 plots.show(fig, alt="A wide prior and three equally narrow bells under it, one for each observation, at other places.")
 
 # %% [markdown]
-# A proposal for *each* observation: that is the trouble. With a model that has no closed form you would have to fit
-# $N$ of them. Notebook 08 trains one network that maps $x$ to its proposal.
+# Each observation needs a proposal of *its own*. For a model without a closed form you would have to fit
+# $N$ of them. Notebook 08 instead trains one network that maps $x$ to its proposal.
 #
 # ## Exercise 01.7: find the proposals that break
 #
-# *15 minutes, difficulty 2 of 3, from notebook 01 "Heavy tails" and "To the power of d"*
+# *15 minutes, difficulty 2 of 3, from notebook 01 "Heavy tails" and "A small mismatch in many dimensions"*
 #
 # Target and proposals are normal with independent coordinates and mean zero, in $D$ dimensions. Say of each of $C$
 # proposals whether it breaks: whether $\mathbb E_q[w^2]$ is infinite.
@@ -438,13 +442,13 @@ for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
     print(f"{name:9} {ratio!s:16} times the variances: {told:7} mean weight {w.mean():.3f} ± {std_err:.3f}")
 
 # %% [markdown]
-# Nothing in the last column gives the broken one away. Only the calculation does.
+# The broken one has the largest error bar, but a finite one. Only the calculation shows that its variance is infinite.
 #
 # ## Exercise 01.8: how badly?
 #
-# *20 minutes, difficulty 3 of 3, from notebook 01 "Heavy tails" and "To the power of d"*
+# *20 minutes, difficulty 3 of 3, from notebook 01 "Heavy tails" and "A small mismatch in many dimensions"*
 #
-# Now the size of it. Target $\mathcal N(0, s_p^2)$ and proposal $\mathcal N(\delta, s_q^2)$ in each of $D$ independent
+# How large is the second moment? The target is $\mathcal N(0, s_p^2)$ and the proposal $\mathcal N(\delta, s_q^2)$ in each of $D$ independent
 # coordinates. Derive $\mathbb E_q[w^2] = \int p(z)^2 / q(z)\, dz$, and return its logarithm.
 #
 # - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances.
@@ -458,7 +462,7 @@ for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Everything can be written with $2 s_q^2 - s_p^2$. For the divergent ones: `torch.where` computes both of its branches,
+# Everything can be written with $2 s_q^2 - s_p^2$. Where the integral diverges: `torch.where` computes both branches,
 # but only the chosen one counts.
 # </details>
 
@@ -490,7 +494,7 @@ for (d, s_p, s_q), ours in zip(pairs.tolist(), log_second_moment(*pairs.T[..., N
     assert abs(ours - theirs) < 1e-7  # the rule's own accuracy
 
 # %% [markdown]
-# What it costs: for a relative error of 10 % you need $K = 100\, (\mathbb E_q[w^2] - 1)$ draws. Three mismatches that
+# What does a mismatch cost? For a relative error of 10 % in the mean weight you need $K = 100\, (\mathbb E_q[w^2] - 1)$ draws. Here are three mismatches that
 # look harmless, the same in every coordinate. **Which is worst in a hundred dimensions?**
 
 # %%
@@ -505,24 +509,26 @@ ax.legend()
 plots.show(fig, alt="Draws needed grow exponentially with dimension for three mismatches of a normal proposal.")
 
 # %% [markdown]
+# The proposal that is too wide is the worst, then the shifted one; all three grow exponentially.
+#
 # ## Exercise 01.9: what a good number tells you
 #
-# *5 minutes, difficulty 2 of 3, from notebook 01 "Where error bars fail"*
+# *5 minutes, difficulty 2 of 3, from notebook 01 "Further: what an error bar promises"*
 #
 # You draw 1000 times from $q$ and find an effective sample size of 990. What do you *know*?
 #
 # - **a** The estimate is within a few percent of the truth.
-# - **b** $q$ covers $p$.
+# - **b** $q$ covers $p$: it misses no region where $p$ has mass.
 # - **c** The weights of these 1000 draws are nearly equal.
 # - **d** The variance of the weights is finite.
 #
 # <details><summary>Hint 1</summary>
 #
-# Remember the two humps, and the proposal that had found one of them.
+# In the notebook a target had two humps and the proposal lay on one of them. What was its ESS?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Which of the four is a statement about the draws, and which are statements about $p$ and $q$ where nobody looked?
+# Which of the four is a statement about the draws, and which are statements about $p$ and $q$ elsewhere?
 # </details>
 
 # %%
@@ -540,7 +546,7 @@ check.what_ess_knows(answer)
 #
 # *10 minutes, difficulty 2 of 3, from notebook 01 "p(x) of a latent variable model"*
 #
-# A fitted proposal $q$ is narrow, so you mix in a wide one: $m(z) = (1 - \epsilon)\, q(z) + \epsilon\, q_{\text{wide}}(z)$. Return the log weights $\log p(z_k) - \log m(z_k)$ of its draws.
+# A fitted proposal $q$ is narrow, so you mix in a wide one: $m(z) = (1 - \epsilon)\, q(z) + \epsilon\, q_{\text{wide}}(z)$. Return the log weights $\log p(z_k) - \log m(z_k)$ of draws from $m$.
 #
 # - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ upwards. `share`: $\epsilon$, a number between 0 and 1.
 # - Result: the same shape, in nats.
@@ -569,7 +575,7 @@ def defensive(log_p, log_q, log_wide, share):
 defensive = check.defensive(defensive)
 
 # %% [markdown]
-# A target $\mathcal N(0, 1)$, a proposal four times too narrow, and a wide part equal to the target. **What is the largest weight that can occur?**
+# The target is $\mathcal N(0, 1)$, the proposal is four times too narrow, and the wide part equals the target. **What is the largest weight that can occur?**
 
 # %%
 narrow = Normal(0.0, 0.25)
@@ -581,11 +587,13 @@ assert w.max() <= 1 / 0.1 + 1e-9  # p is at most m / 0.1
 assert abs(w.mean() - 1) < 5 * w.std() / math.sqrt(100_000)
 
 # %% [markdown]
+# The largest possible weight is $1 / \epsilon = 10$, since $m \ge \epsilon\, p$ here.
+#
 # ## Exercise 01.11: prove that one draw is enough
 #
 # *15 minutes, difficulty 2 of 3, from notebook 01 "The best proposal"*
 #
-# Let $f \ge 0$ and $0 < I = \mathbb E_p[f] < \infty$. Prove: among all densities $q$ that cover $f p$, the variance $\mathbb V_q[w f]$ is smallest for $q^* = f p / I$, where it is zero, and $q^*$ is the only density with variance zero (up to sets of measure zero).
+# Let $f \ge 0$ and $0 < I = \mathbb E_p[f] < \infty$. Prove: among all densities $q$ that satisfy the support condition ($q > 0$ wherever $f p \ne 0$), the variance $\mathbb V_q[w f]$ is smallest for $q^* = f p / I$, where it is zero, and $q^*$ is the only density with variance zero (up to sets of measure zero).
 # Then say what changes if $f$ takes both signs. Your lecturer reads it; there is no check.
 
 # %% [markdown] tags=["proof"]
@@ -597,13 +605,13 @@ assert abs(w.mean() - 1) < 5 * w.std() / math.sqrt(100_000)
 
 # %% [markdown] tags=["rubric"]
 # **Rubric, 5 points.** 1: the weight under $q^*$ is computed. 1: "a variance is never negative", or Jensen, or Cauchy and Schwarz, as the reason for *smallest*. 1: variance zero means constant almost surely *under q*. 1: the support condition is used where $q = 0$.
-# 1: for both signs the answer $|f| p$, with a reason. Take no points for measure zero. A common slip: "divide by $I$" without saying that $I > 0$.
+# 1: for both signs the answer $|f| p$, with a reason. Deduct nothing if "up to sets of measure zero" is missing. A common slip: "divide by $I$" without saying that $I > 0$.
 
 # %% [markdown]
 # ## An open problem
 #
-# No check here, and no single answer. In notebook 01 the point $C = (0, -19)$ of the curved model was the hardest: two
-# needles at $z \approx \pm 3$. Build a proposal that reaches a relative error of 1 % with 1000 draws, counting every
+# No check here, and no single answer. In notebook 01 the point $C = (0, -19)$ of the curved model was the hardest: its posterior has two
+# needles, at $z \approx \pm 3$. Build a proposal that reaches a relative error of 1 % with 1000 draws, counting every
 # draw that you spend on finding it. Do it without looking at the posterior on a grid: with fifty latent dimensions
 # there is no grid. Then say how you would notice, without the exact $p(x)$, that your proposal has missed a needle.
 
@@ -613,13 +621,13 @@ assert abs(w.mean() - 1) < 5 * w.std() / math.sqrt(100_000)
 # %% [markdown]
 # ## Summary
 #
-# - An error bar is the spread of the estimate: the spread of one draw over $\sqrt K$. A digit costs a hundred times
-#   the draws.
-# - Weights are kept as logarithms; the largest is taken out before `exp`, for each column its own.
+# - An error bar is the spread of the estimate: the spread of one draw over $\sqrt K$. A further digit costs a hundred
+#   times the draws.
+# - Weights are kept as logarithms; the largest of each column is taken out before `exp`.
 # - The effective size and the self-normalised estimate do not change with the weights' common factor.
 # - The best proposal for $p(x_i)$ is the posterior given $x_i$, and then one draw is enough.
-# - A normal proposal breaks where its variance is at most half of the target's, in a single coordinate; what does not
-#   break still costs exponentially in the dimension.
+# - A normal proposal breaks where its variance is at most half of the target's, in a single coordinate; a mismatch that does
+#   not break it still costs exponentially in the dimension.
 #
 # **To read** Owen, *Monte Carlo theory, methods and examples* (2013), chapter 9.
 #

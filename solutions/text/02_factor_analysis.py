@@ -11,7 +11,7 @@
 #
 # After these exercises you will be able to
 #
-# - update a posterior, bound a likelihood, and derive the M step of a model that stands in no book;
+# - update a posterior, bound a likelihood, and derive the M step of a model that is not in the notebook;
 # - keep every matrix small, however many columns there are;
 # - count free parameters, compare fits that differ by a rotation, and fill in entries that are missing at random or not.
 #
@@ -62,9 +62,9 @@ torch.set_default_dtype(torch.float64)
 #
 # *20 minutes, difficulty 2 of 3, from notebook 02 "The posterior"*
 #
-# After some measurements of a wine its latent is known to be $z \sim \mathcal N(m, V)$. Now $D$ further columns are measured, $x \mid z \sim \mathcal N(\mu + W z, \Psi)$. The old columns are gone. Return the pair `(mean, cov)` of $z$ after the new ones.
+# After some measurements of a wine the posterior of its latent is $z \sim \mathcal N(m, V)$. Now $D$ further columns are measured, $x \mid z \sim \mathcal N(\mu + W z, \Psi)$. The old columns are no longer available. Return the pair `(mean, cov)` of $z$ after the new ones.
 #
-# - `mean` $(L)$, `cov` $(L, L)$: what is known before. `x`, `mu`, `psi` $(D)$, `W` $(D, L)$: the new columns.
+# - `mean` $(L)$, `cov` $(L, L)$: $m$ and $V$. `x`, `mu`, `psi` $(D)$, `W` $(D, L)$: the new columns.
 # - Result: $(L)$ and $(L, L)$.
 #
 # <details><summary>Hint 1</summary>
@@ -94,7 +94,7 @@ def update(mean, cov, x, mu, W, psi):
 update = check.update(update)
 
 # %% [markdown]
-# All columns at once, or one after the other: it must be the same. From here on the notebook's `posterior` is given.
+# All columns at once or one after the other must give the same posterior. From here on the notebook's `posterior` is given.
 
 
 # %%
@@ -125,13 +125,13 @@ assert torch.allclose(by_turns[1], cov)
 #
 # *5 minutes, difficulty 1 of 3, from notebook 02 "The posterior"*
 #
-# Predict, then run. A datum moves away from $\mu$, in its own direction, to ten times its distance. What becomes of the
+# Predict, then run. A datum is moved to ten times its distance from $\mu$, in the same direction. What becomes of the
 # posterior covariance of its $z$?
 #
 # - **a** It grows: the model is less sure about strange data.
 # - **b** It shrinks: a large $x$ says more about $z$.
 # - **c** It stays the same.
-# - **d** That depends on the direction in which $x$ moves.
+# - **d** That depends on the direction.
 #
 # Write the letter in quotes, in place of the dots.
 #
@@ -141,7 +141,7 @@ assert torch.allclose(by_turns[1], cov)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The covariance is the inverse of the precision, and the precision is what stands beside $z$ squared.
+# The covariance is the inverse of the precision, and the precision comes from the terms that are quadratic in $z$.
 # </details>
 
 # %%
@@ -166,14 +166,14 @@ for name, one in (("as it came", far[:1]), ("ten times as far", far[1:])):
 # *20 minutes, difficulty 3 of 3, from notebook 02 "The marginal"*
 #
 # Return $\log p(x_n) = \log \mathcal N(x_n; \mu, W W^\top + \Psi)$ for each datum, in nats. The data may have a hundred
-# thousand columns, so nothing of shape $D \times D$ may be made on the way; `torch.diag(psi)` is such a thing.
-# Rows are few: $N \times N$ is no concern here.
+# thousand columns, so your code must not build any $D \times D$ matrix; `torch.diag(psi)` is one.
+# There are few rows: $N \times N$ is allowed.
 #
 # - Arguments as before. Result: $(N)$, summed over columns and not over data.
 #
 # <details><summary>Hint 1</summary>
 #
-# Woodbury's identity and its partner for the determinant stand in the notebook. Both need $M$.
+# Woodbury's identity and the determinant lemma are in the notebook. Both need $M$.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -217,11 +217,11 @@ print(f"100 000 columns: {far.numpy().round(1)} nats; the full matrix would hold
 #
 # *20 minutes, difficulty 3 of 3, from notebook 02 "EM"*
 #
-# Somebody hands you a Gaussian $q(z_n) = \mathcal N(m_n, V)$ that need not be the posterior. Return the *evidence lower bound* of each datum,
+# You are given a Gaussian $q(z_n) = \mathcal N(m_n, V)$ that need not be the posterior. Return the *evidence lower bound* of each datum,
 #
 # $$\mathcal L_n = \mathbb E_q[\log p(x_n, z_n)] - \mathbb E_q[\log q(z_n)] \le \log p(x_n),$$
 #
-# in closed form. It is $Q$ of the notebook, for one datum and any $q$, plus the entropy of $q$. Notebooks 03 and 05 are built on it.
+# in closed form. It is the notebook's $Q$, for one datum and any $q$, plus the entropy of $q$. Notebooks 03 and 05 use it.
 #
 # - `x`, `mu`, `W`, `psi` as before; `mean` $(N, L)$, `cov` $(L, L)$. Result: $(N)$, nats.
 #
@@ -251,7 +251,7 @@ def bound(x, mu, W, psi, mean, cov):
 bound = check.bound(bound)
 
 # %% [markdown]
-# At the posterior the bound touches. Elsewhere it lies below, by $\mathrm{KL}(q \,\|\, p(z \mid x))$.
+# At the posterior the bound equals $\log p(x)$. Elsewhere it lies below, by $\mathrm{KL}(q \,\|\, p(z \mid x))$.
 
 # %%
 mean, cov = posterior(x[:5], mu, W, psi)
@@ -266,18 +266,18 @@ for name, q_mean, q_cov in (("posterior", mean, cov), ("moved", mean + 0.3, cov)
 #
 # *20 minutes, difficulty 2 of 3, from notebook 02 "EM"*
 #
-# Some columns come from the same instrument and share a noise variance: groups of columns, between factor analysis (each its own) and PPCA (one for all). Derive the M step from $Q$. Return the pair `(W, psi)`.
+# The columns come in groups, say one for each instrument, and the columns of a group share a noise variance. Factor analysis (one column a group) and PPCA (one group) are the extremes. Derive the M step from $Q$. Return the pair `(W, psi)`.
 #
-# - `x` $(N, D)$, `mu` $(D)$: data, and the mean, which stays. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers: the group of each column.
+# - `x` $(N, D)$, `mu` $(D)$: data, and their mean, which the M step keeps. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers: the group of each column.
 # - `W` $(D, L)$; `psi` $(D)$, variances, equal within a group.
 #
 # <details><summary>Hint 1</summary>
 #
-# Does the derivative of $Q$ in $w_d$ hold the noise of column $d$, once you set it to zero?
+# Set the derivative of $Q$ in $w_d$ to zero. Does the solution depend on the noise of column $d$?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Collect the terms of $Q$ with $\psi_g$: how many logarithms, and which sum over $\psi_g$?
+# Collect the terms of $Q$ that contain the noise $\psi_g$ of group $g$: how often does $\log \psi_g$ occur, and which sum is divided by $\psi_g$?
 # </details>
 
 
@@ -297,7 +297,7 @@ def grouped_noise(x, mu, x_z, z_z, groups):
 grouped_noise = check.grouped_noise(grouped_noise)
 
 # %% [markdown]
-# Three models by one M step, on 13 measurements of 178 wines: every column its own noise, one for all, and two groups.
+# Three models by one M step, on 13 measurements of 178 wines: one noise variance for all columns, one for each of two groups, and one for each column.
 
 
 # %%
@@ -331,11 +331,11 @@ assert traces["PPCA"][-1] < traces["two groups"][-1] < traces["factor analysis"]
 #
 # *20 minutes, difficulty 3 of 3, from notebook 02 "PPCA: the maximum in closed form" and "What the factors say, and what they cannot"*
 #
-# The maximum of PPCA's likelihood needs only the eigenvalues of $S$. So a model criterion can be computed for all $L$ at once. Return
+# The maximum of PPCA's likelihood needs only the eigenvalues of $S$. So the *Bayesian information criterion* (BIC), which subtracts a penalty for each parameter, can be computed for all $L$ without a fit. Return
 #
 # $$\mathrm{BIC}_L = \log p(x_1, \dots, x_N \mid \hat\theta_L) - \tfrac12\, k_L \log N, \qquad L = 1, \dots, D - 1,$$
 #
-# in nats, the larger the better. $k_L$ is the number of *free* parameters: count what a rotation of the latents leaves.
+# in nats, the larger the better. $k_L$ is the number of *free* parameters: do not count those that only rotate the latents.
 #
 # - `S` $(D, D)$, the data's covariance, divided by $N$; `N`, the number of data. Result: $(D - 1)$.
 #
@@ -368,7 +368,7 @@ def ppca_bic(S, N):
 ppca_bic = check.ppca_bic(ppca_bic)
 
 # %% [markdown]
-# Draw data from a known model with three latents. **From how many data on does BIC find the three?**
+# Draw data from a known model with three latents. **Which of four sample sizes are enough for BIC to find the three?**
 
 # %%
 with seeded(26):
@@ -383,6 +383,8 @@ peer = PCA(3).fit(sampled.numpy()).score(sampled.numpy()) * N  # oracle: scikit-
 assert abs(bics[2] + 0.5 * (8 + 24 - 3 + 1) * math.log(N) - peer) < 1e-5 * abs(peer)
 
 # %% [markdown]
+# Here 100 are enough and 30 are not: with few data the penalty outweighs what a further latent gains.
+#
 # ## Exercise 02.7: turn the latents
 #
 # *5 minutes, difficulty 1 of 3, from notebook 02 "What the factors say, and what they cannot"*
@@ -392,7 +394,7 @@ assert abs(bics[2] + 0.5 * (8 + 24 - 3 + 1) * math.log(N) - peer) < 1e-5 * abs(p
 # - **a** The log-likelihood of each datum.
 # - **b** The posterior mean of each $z$.
 # - **c** The reconstruction $\mu + W\, \mathbb E[z \mid x]$ of each datum.
-# - **d** The noise variances that the next M step returns.
+# - **d** The noise variances after the next round of EM.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -400,7 +402,7 @@ assert abs(bics[2] + 0.5 * (8 + 24 - 3 + 1) * math.log(N) - peer) < 1e-5 * abs(p
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Put $W R$ for $W$ in the formulas of $M$ and of the posterior mean, and take $R$ out of the brackets.
+# Replace $W$ by $W R$ in the formulas of $M$ and of the posterior mean, and move $R$ to the outside.
 # </details>
 
 # %%
@@ -435,7 +437,7 @@ for letter, before, after in zip("abcd", told(W), told(W @ turn), strict=True):
 # $R$ that minimises $\lVert W R - V \rVert^2$, the sum of squares of all entries.
 #
 # - `W`, `V` $(D, L)$, with $W^\top V$ of full rank, so that there is one $R$ only. Result: $(L, L)$, with $R^\top R = I$;
-#   reflections are welcome.
+#   it may include a reflection.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -486,19 +488,21 @@ plots.show(
 )
 
 # %% [markdown]
+# The two runs agree up to an orthogonal matrix: the same log-likelihood and the same $W W^\top$, but other factors. The data determine the plane of the factors, not the axes in it.
+#
 # ## Exercise 02.9: fill in the holes
 #
 # *20 minutes, difficulty 3 of 3, from notebook 02 "Missing entries"*
 #
-# Some entries of `x` are NaN. Return the data with each of them replaced by its conditional expectation given what was
-# seen *in the same row*; what was seen stays.
+# Some entries of `x` are NaN. Return the data with each of these replaced by its conditional expectation given the
+# entries seen *in the same row*; the seen entries stay.
 #
-# - `x` $(N, D)$ with NaN, also in whole rows; `mu`, `W`, `psi` as before, and known. Leave `x` itself as it is.
+# - `x` $(N, D)$ with NaN, a row may be all NaN; `mu`, `W`, `psi` as before, and known. Leave `x` itself as it is.
 # - Result: $(N, D)$, no NaN.
 #
 # <details><summary>Hint 1</summary>
 #
-# The marginal of the seen entries is the same model with rows of $\mu$, $W$ and $\psi$ struck out. A loop over data is fine;
+# The marginal of the seen entries is the same model without the other entries of $\mu$ and $\psi$ and rows of $W$. A loop over data is fine;
 # then your `posterior` does most of the work.
 # </details>
 # <details><summary>Hint 2</summary>
@@ -527,8 +531,8 @@ def impute(x, mu, W, psi):
 impute = check.impute(impute)
 
 # %% [markdown]
-# Half of the pixels of each digit are lost. The parameters come from other digits, by PPCA's closed form. Pixels run from
-# 0 to 16. **How much better than the mean of the pixel?**
+# Each pixel is lost with probability one half. The parameters come from other digits, by PPCA's closed form. Pixels run from
+# 0 to 16. **How much smaller is the error than with the pixel's mean?**
 
 # %%
 digits = torch.tensor(load_digits().data)
@@ -554,11 +558,13 @@ plots.show(
 )
 
 # %% [markdown]
+# The error is about a quarter smaller.
+#
 # ## Exercise 02.10: holes that say something
 #
 # *20 minutes, difficulty 3 of 3, from notebook 02 "Missing entries" and "Further: holes that hide dark pixels"*
 #
-# An instrument cannot report values above a limit: in the *last* column every entry above `limit` is NaN, and only those. This is missing *not* at random, and the mechanism is known. Return the data with each hole at its conditional expectation given what was seen in the row *and that it is a hole*.
+# An instrument cannot report values above a limit: in the *last* column every entry above `limit` is NaN, and only those. These entries are missing *not* at random, and the mechanism is known. Return the data with each hole at its conditional expectation given what was seen in the row *and that it is a hole*.
 #
 # - `x` $(N, D)$ with NaN in the last column only; `mu`, `W`, `psi` as before, and known; `limit`, a number. Leave `x` itself as it is.
 # - Result: $(N, D)$, no NaN.
@@ -569,7 +575,7 @@ plots.show(
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# For $y \sim \mathcal N(m, s^2)$: $\mathbb E[y \mid y > c] = m + s\, \phi(\alpha) / P(Z > \alpha)$ with $\alpha = (c - m)/s$. Far out both are zero: use `torch.special.log_ndtr`.
+# For $y \sim \mathcal N(m, s^2)$: $\mathbb E[y \mid y > c] = m + s\, \phi(\alpha) / P(Z > \alpha)$ with $\alpha = (c - m)/s$. For large $\alpha$ numerator and denominator underflow to zero: use `torch.special.log_ndtr`.
 # </details>
 
 
@@ -609,11 +615,13 @@ for name, filled in (("MAR", impute(seen, mu, W, psi)), ("known mechanism", impu
 assert off.mean().abs() < 5 * error
 
 # %% [markdown]
+# The MAR fill-in is too low: it ignores that a hole means a value above 1. With the mechanism known, no bias can be seen.
+#
 # ## Exercise 02.11: prove that the covariance is enough
 #
 # *20 minutes, difficulty 2 of 3, from notebook 02 "Is it right?"*
 #
-# Prove: with $\mu$ at the mean of the data, one round of EM for factor analysis depends on the data only through $S$ and $N$ drops out. Conclude that the fit to $x$ and the fit to $-x$ have the same $W W^\top$ and $\Psi$ if both start at the same $(W, \Psi)$. Your lecturer reads it; there is no check.
+# Prove: with $\mu$ at the mean of the data, one round of EM for factor analysis depends on the data only through $S$, and not on $N$. Conclude that the fit to $x$ and the fit to $-x$ have the same $W W^\top$ and $\Psi$ if both start at the same $(W, \Psi)$. Your lecturer reads it; there is no check.
 
 # %% [markdown] tags=["proof"]
 # Let $G = M^{-1} W^\top \Psi^{-1}$, $(L, D)$, which holds no data. Then $\mathbb E[z_n] = G (x_n - \mu)$.
@@ -626,15 +634,14 @@ assert off.mean().abs() < 5 * error
 
 # %% [markdown] tags=["rubric"]
 # **Rubric, 5 points.** 1: $\mathbb E[z_n]$ written as a matrix without data times $x_n - \mu$. 1: first sum is $N S G^\top$. 1: second sum, *with* $N M^{-1}$. 1: both M steps, $N$ cancelled. 1: the conclusion by induction, with the remark that the covariance of $-x$ is $S$.
-# A common slip: the term $N M^{-1}$ is forgotten, and then $N$ seems to cancel anyway.
+# A common slip: the term $N M^{-1}$ is forgotten; $N$ cancels even so, so the slip is easy to overlook.
 
 # %% [markdown]
 # ## An open problem
 #
-# No check here, and no single answer. The loadings can be turned freely, so turn them to be read: find the rotation of the
+# No check here, and no single answer. The loadings can be turned freely, so turn them until they are easy to read: find the rotation of the
 # wines' loadings for $L = 3$ that makes as many of them as possible nearly zero. Which measure of "nearly zero" do you
-# choose, and does its best rotation come back from ten random starts? Fit again on half of the wines, and on the other
-# half. Would you give the axes names?
+# choose, and do ten random starts find the same best rotation? Fit again on each half of the wines. Would you give the axes names?
 
 # %%
 # Your experiments.
@@ -643,9 +650,9 @@ assert off.mean().abs() < 5 * error
 # ## Summary
 #
 # - A Gaussian posterior is read off its exponent; here its covariance is the same for every datum.
-# - The bound of EM is $Q$ plus the entropy of $q$; at the posterior it touches $\log p(x)$.
+# - The bound of EM is $Q$ plus the entropy of $q$; at the posterior it equals $\log p(x)$.
 # - The M step is a regression, and its noise is what the regression leaves, averaged over the columns that share it.
-# - A hole may say something about what it hides. Then the mechanism belongs to the model.
+# - If a hole depends on the value that it hides, the mechanism belongs to the model.
 # - An $L \times L$ matrix is enough for the log-likelihood of any number of columns.
 # - Factors are known up to an orthogonal matrix. Compare fits by $W W^\top$, or align them first.
 #
