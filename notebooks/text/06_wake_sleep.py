@@ -29,7 +29,7 @@
 # | $\gamma$ | `m.recognition` | | parameters of $q(z \mid x)$ |
 # | $\sigma(a)$ | `torch.sigmoid` | | $1 / (1 + e^{-a})$ |
 # | $\log w_k$ | `m.log_weights(x, K)` | $K \times B$ | $\log p(x, z_k) - \log q(z_k \mid x)$, in nats |
-# | $B, D, L_t, K$ | | | batch, pixels, units of a layer, draws an image |
+# | $B, D, L_t, K$ | | | batch, pixels, units of a layer, draws per image |
 #
 # Logarithms are natural, so everything is in nats. An interval "± h" is a 95 % t interval over ten machines, unless it
 # says otherwise.
@@ -81,7 +81,7 @@ graph(layers, ["x -> z₁", "z₁ -> z₂"], title="q recognises", ax=axes[1])
 plots.show(fig, alt="Left, arrows lead down from z2 to z1 to x. Right, arrows lead up from x to z1 to z2.")
 
 # %% [markdown]
-# A coin's bias is set by the coins of one neighbouring layer, through a sigmoid:
+# How likely a coin is to show 1 is set by the coins of one neighbouring layer, through a sigmoid:
 #
 # $$p(s_j = 1 \mid \text{given}) = \sigma\Big(\sum_i \text{given}_i\, W_{ij} + b_j\Big)$$
 #
@@ -110,8 +110,8 @@ print("log p(x, z):  ", [round(v, 2) for v in m.log_joint((x, z1, z2)).tolist()]
 # ## A world whose best model is known
 #
 # We want to know how good a machine is, not only that it gets better. So we take a world with a known generator.
-# **Bars**: toss a coin for lying or standing, then switch each of the four bars on with probability 0.2. Every method of
-# this course meets these bars once, from here to notebook 09: they are our *running example*.
+# **Bars**: toss a coin for lying or standing, then switch each of the four bars on with probability 0.2. From here to
+# notebook 09 every method meets these bars once: they are our *running example*.
 
 # %%
 data = bars(4, 0.2)
@@ -264,8 +264,8 @@ print(f"{100 * legal:.0f} % of the dreams that are not blank can occur in the wo
 assert 0.3 < legal < 0.5  # enumeration, for this machine; broken bars are the majority
 
 # %% [markdown]
-# Three of five dreams that are not blank are broken: at 0.7 nats above the entropy a machine is still a poor
-# draughtsman. Keep this in mind when you read "a few tenths of a nat".
+# Three of five dreams that are not blank are broken, although the machine is only 0.7 nats above the entropy. Keep this
+# in mind when you read "a few tenths of a nat".
 #
 # Watch both nets learn: drag `moment` through the training, and change how much the machine sleeps.
 
@@ -279,12 +279,12 @@ both_nets = explore("wake_sleep")
 # $\mathbb E_{p(x, z)}[\log q(z|x)]$, and
 #
 # $$\mathbb E_{p(x)}\big[\mathrm{KL}(p(z|x) \,\|\, q(z|x))\big] = \underbrace{\mathbb E_{p(x,z)}[\log p(z|x)]}_{
-# \text{does not know } \gamma} - \mathbb E_{p(x,z)}[\log q(z|x)]$$
+# \text{does not depend on } \gamma} - \mathbb E_{p(x,z)}[\log q(z|x)]$$
 #
 # so sleep lowers $\mathrm{KL}(p \,\|\, q)$ on **dreams**: the other direction, on other images. How much does the
 # direction matter? Take the smallest world with *explaining away*: two rare causes and four pixels. Either cause lights
-# the middle two; each also makes one outer pixel likelier. See the middle lit, and it was one cause *or* the other. A
-# $q$ of independent coins cannot say "or".
+# the middle two; each also makes one outer pixel likelier. If the middle is lit, it was most likely one cause *or* the
+# other. A $q$ of independent coins cannot say "or".
 
 
 # %%
@@ -306,7 +306,7 @@ fig = graph(
 plots.show(fig, alt="Cause a points to pixels one, two and three, cause b to pixels two, three and four.")
 
 # %% [markdown]
-# The generative net stays at the truth, so dreams *are* data, and only the direction differs. We start from the $q$ that
+# The generative net stays at the truth, so dreams have the distribution of the data, and only the direction differs. We start from the $q$ that
 # the ELBO likes best (found by climbing the exact ELBO, with the generative net put back after each step), then let it
 # sleep.
 
@@ -366,8 +366,8 @@ guess.discuss(
 # %% [markdown]
 # ## Started at the truth, it walks away
 #
-# So wake and sleep do not climb one hill: there is no quantity that must improve. What does it cost? Start everything
-# at the best place there is: $\theta$ at the truth, $\gamma$ well slept. At the truth the mean of
+# So wake and sleep do not share an objective: there is no quantity that must improve. What does it cost? Start at the
+# best place there is: $\theta$ at the truth, $\gamma$ taught by long sleep. At the truth the mean of
 # $\nabla_\theta \log p(x)$ is zero, so maximum likelihood would stay, but for the noise of its batches. That noise is
 # the control: *exact maximum likelihood* runs beside wake-sleep, at the same rate. Ten machines each, each with data of
 # its own.
@@ -410,9 +410,9 @@ assert away["wake-sleep"][0].abs().max() < 1e-12  # rounding: the truth
 assert away["wake-sleep"][-1].min() > 3 * away["exact maximum likelihood"][-1].max()  # all ten beyond all ten
 
 # %% [markdown]
-# Wake-sleep left the truth, in all ten machines, and noise explains little of it: the control, with the same batches and
-# rate, stays many times nearer. The wake step is unbiased for the *ELBO's* gradient, and the ELBO is $\log p(x)$ minus a gap
-# that depends on $\theta$ as well. At the truth the gap's gradient is not zero, so the wake step is not.
+# Wake-sleep left the truth, in all ten machines, and the noise of the batches explains little of it: the control, at the
+# same batch size and rate, stays many times nearer. The wake step is unbiased for the *ELBO's* gradient, and the ELBO is $\log p(x)$ minus a gap
+# that depends on $\theta$ as well. At the truth the gap's gradient is not zero, so neither is the mean wake step.
 #
 # ## Reweighted wake-sleep
 #
@@ -428,7 +428,7 @@ assert away["wake-sleep"][-1].min() > 3 * away["exact maximum likelihood"][-1].m
 #
 # The same draws teach $q$, awake and on data: $\sum_k \tilde w_k \nabla_\gamma \log q(z_k \mid x)$ lowers
 # $\mathrm{KL}(p(z|x) \,\|\, q(z|x))$. All updates are still delta rules, each multiplied by a weight. For $\theta$,
-# $K = 1$ is the wake step; $\gamma$ learns nothing from a single draw.
+# $K = 1$ is the wake step; $\gamma$ learns nothing on average from a single draw (the score has mean zero).
 #
 # The estimate is self-normalised, so it is biased. With two latent coins, $K$ draws fall into four states, and the mean
 # of the update is a finite sum over how many fell into each. So we compute the bias, at the truth, without sampling.
@@ -500,20 +500,19 @@ assert away["reweighted, K = 10"][-1].max() < away["wake-sleep"][-1].min() / 3  
 # %% [markdown]
 # ## The running example
 #
-# That was staying at the truth. Now learning from scratch: the 16-8-1 machine on bars, and four learners that share
-# nothing but their machine.
+# That was staying at the truth. Now learning from scratch: four learners, each with the 16-8-1 machine, on bars.
 #
 # | learner | $\theta$ moves along | $\gamma$ moves along | needs |
 # |---|---|---|---|
 # | exact maximum likelihood | $\nabla \log p(x)$ | nothing | all 512 states |
 # | exact ELBO | $\nabla_\theta$ ELBO | $\nabla_\gamma$ ELBO | all 512 states |
-# | wake-sleep | the same as above, by one draw | $\mathbb E_p[\log q]$ on dreams | 2 draws an image |
-# | reweighted, $K = 5$ | $\nabla \log p(x)$, nearly | $\mathbb E_{p(z \mid x)}[\log q]$, nearly | 5 draws an image |
+# | wake-sleep | $\nabla_\theta$ ELBO, by one draw | $\nabla_\gamma\, \mathbb E_p[\log q]$, by one dream | 2 draws per image |
+# | reweighted, $K = 5$ | $\nabla \log p(x)$, nearly | $\nabla_\gamma\, \mathbb E_{p(z \mid x)}[\log q]$, nearly | 5 draws per image |
 #
-# A comparison is fair if the budget is the same and each is at its best. So all that draw get 160 000 draws (wake-sleep
-# 4000 steps of 20 images, reweighting 1600). Each has the best of six rates, from 0.5 to 16, chosen on ten starts. The numbers come
-# from ten *other* starts, since the best of several is flattered. And the judge is exact $\log p(x)$. (The exact
-# learners draw nothing and get 4000 steps, as wake-sleep.) The runs take ten minutes and are kept; `python -m benchmarks.bars` makes them anew.
+# A comparison is fair if the budget is the same and each is at its best. So every learner that draws gets 160 000 draws
+# (4000 steps of 20 images for wake-sleep, 1600 for reweighting). The exact learners draw nothing and get 4000 steps. Each has the best of
+# six rates, from 0.5 to 16, chosen on ten starts. The numbers come from ten *other* starts, because the best of several results is too good
+# on average. The judge is exact $\log p(x)$. The runs are stored; `python -m benchmarks.bars` repeats them in about ten minutes.
 
 # %%
 guess = predict(
@@ -555,13 +554,16 @@ assert abs(live.mean() - ends["wake-sleep"].mean()) < 5 * (live.var() / 10 + end
 #
 # Five suspects. Each makes a prediction that a run can refute; all runs are ten starts of 4000 steps at rate 4.
 #
-# 1. *Noise helps.* Wake-sleep's draws shake it out of bad places. Then wake-sleep with an exact wake gradient should
+# 1. *Noise helps.* Wake-sleep's wake draws shake it out of bad places. Then wake-sleep with an exact wake gradient should
 #    lose, and the ELBO with a one-draw wake gradient should win.
 # 2. *Too little time, or the wrong rate.* Then the ELBO's gradient is not zero at the end.
-# 3. *The objective itself.* The bound charges $\theta$ for what $q$ cannot invert (the penalty of the last section). Then
+# 3. *The objective itself.* The bound charges $\theta$ for what $q$ cannot invert (the gap of "Started at the truth"). Then
 #    a machine taught by wake-sleep must get *worse* when it goes on by the exact ELBO.
 # 4. *The way $q$ is led at the beginning.* Then 500 steps of wake-sleep before the ELBO should be enough.
 # 5. *Dreams instead of data.* Then a $q$ that lowers $\mathrm{KL}(p \,\|\, q)$ on *data* should lose as the ELBO does.
+#
+# The last column, *slope*, is the length of the exact ELBO's gradient over all images at the end (median of ten): zero at a stationary
+# place.
 
 # %%
 controls = {row.name: row for row in running_example.controls()}
@@ -583,27 +585,26 @@ assert ends["500 steps of wake-sleep, then exact ELBO"].mean() < 3.3  # suspect 
 assert ends["exact ELBO for θ, sleep for q"].mean() < ends["exact ELBO for θ, KL(p || q) on data for q"].mean() - 0.1
 
 # %% [markdown]
-# Read the rows as a trial.
+# What the rows say:
 #
-# 1. *Noise* is cleared. With the exact wake gradient wake-sleep is as good as with one draw (rows 3 and 5), and with a one-draw wake
+# 1. *Noise of the wake step:* no. With the exact wake gradient wake-sleep is as good as with one draw (rows 3 and 5), and with a one-draw wake
 #    gradient the ELBO is as bad as without noise (rows 2 and 1). What separates the rows is who leads $q$.
-# 2. *Time* is cleared. 1500 more steps, on all images at once and so without any noise, gain a tenth of a nat on average, most of it in
-#    one machine (last row). The others sit at, or creep along, stationary places of the very objective they climb. Nor is it the rate: the
-#    table above has the exact ELBO at its best rate, 2, where it is better than at 4, and still last.
-# 3. *The objective* is cleared. Machines taught by wake-sleep go on by the exact ELBO and get better, in the bound and in
+# 2. *Time:* no. 1500 more steps, on all images at once and so without any noise, gain a tenth of a nat on average, most of it in
+#    one machine (last row). The others sit at, or move slowly near, stationary places of the objective they climb. *The rate:* in part.
+#    The table above has the exact ELBO at its best rate, 2: it ends at 3.56 there, still half a nat behind wake-sleep.
+# 3. *The objective:* no. Machines taught by wake-sleep go on by the exact ELBO and get better, in the bound and in
 #    $\log p(x)$, no less than those that go on by wake-sleep (the control for the longer time). Their ELBO is more than a nat above that
-#    of the machines that climbed it from the start. So the ELBO itself prefers them; its gradient did not find the way. (The
-#    penalty of the section before is there. Here it is small.)
-# 4. *The way* is guilty. 500 steps of wake-sleep at the beginning are enough. What decides is settled in the first eighth.
-# 5. *Dreams* are an accomplice. With $\mathrm{KL}(p \,\|\, q)$ on data in place of dreams a good part of the difference is won, and
-#    dreams win the rest.
+#    of the machines that climbed it from the start. So the ELBO itself prefers them; its gradient did not find the way.
+# 4. *The way:* yes. 500 steps of wake-sleep at the beginning, the first eighth, are enough.
+# 5. *Dreams:* in part. With $\mathrm{KL}(p \,\|\, q)$ on data in place of dreams most of the difference is won; dreams win the rest.
+#    (Dreams are drawn and row 4 is exact, so the noise of the draws may have a share in that rest.)
 #
-# So, for this machine and these bars: **the exact ELBO loses because its gradient, from an untaught start, leads $q$ to places where the
-# ELBO hardly rises any more, and which are far below the ELBO's best; not because the ELBO's best is bad.** The claim is about the
-# path, and about this example. It is no law: whether it holds for your model, the same runs would tell.
+# So, for this machine and these bars: **the exact ELBO does not lose because its best machines are bad. From an untaught start, its gradient
+# leads $q$ to places where the ELBO hardly rises any more, far below its best.** This is a claim about the path, and about this example. For
+# your own model, make the same runs.
 #
-# See suspect 3 with your own eyes. Here is the machine from the beginning of this notebook, taught by wake-sleep. It
-# goes on by the exact ELBO.
+# See suspect 3 for yourself: the machine from the beginning of this notebook, taught by wake-sleep, goes on by the exact
+# ELBO.
 
 # %%
 with seeded(14):
@@ -618,7 +619,7 @@ assert (went_on[-1] < went_on[0]).all()
 # %% [markdown]
 # ## Further: what the stuck machines cannot say
 #
-# Where do the ELBO's machines lose their nat? Let ten of them climb, and sort the world's images by their number of
+# What do the ELBO's machines fail to learn? Let ten of them climb, and sort the world's images by their number of
 # bars. For each number, compare how often the world shows such images with how often the machines do.
 
 # %%
@@ -637,15 +638,15 @@ print(
 )
 
 # %% [markdown]
-# The world shows two bars together in 15 % of its images. The stuck machines hardly ever do: they have codes for single bars, and nothing
-# that makes two of one orientation. This fits what $\mathrm{KL}(q \,\|\, p)$ is known for, *mode-seeking*: a $q$ that has found one
-# explanation for an image leaves no weight on others, so no gradient leads there. Sleep's $q$ must cover whatever the model can dream, however
-# rare. That is a likely reading of the table; the five runs above do not depend on it.
+# The world shows two bars together in 15 % of its images, wake-sleep's machines in 5 %, the stuck machines in 2 %. Single bars are too rare as
+# well; what is missing has gone to images that the world never shows. This fits what $\mathrm{KL}(q \,\|\, p)$ is known for, *mode-seeking*: a
+# $q$ that has found one explanation for an image gives almost no weight to others, so almost no gradient leads there. Sleep's $q$ must cover
+# whatever the model can dream, however rare. That is a possible reading of the table; the runs above do not depend on it.
 #
 # ## Further: when it does not settle at all
 #
 # With no common objective there is nothing that must go down. Take a rate of 6 and keep it, instead of lowering it.
-# But any noisy learner jumps at a high rate. So the two others run as controls, at the same rate, on the same images.
+# But any noisy learner jumps at a high rate. So two other learners run as controls, at the same rate and batch size.
 
 
 # %%
@@ -684,17 +685,17 @@ axes[0].set_ylabel("-log p(x), nats (exact)")
 plots.show(fig, alt="All ten machines a panel: wake-sleep's curves jump up again and again, the others' seldom.")
 
 # %% [markdown]
-# All three are noisy at this rate, but wake-sleep jumps many times more often. With $\nabla_\theta$ and $\nabla_\gamma$ taken from two
-# different objectives, each phase moves the other's target. A falling rate averages over the chase; a large one does not, and there is no
-# loss whose rise would tell you. Only the enumeration does.
+# All three are noisy at this rate, but wake-sleep jumps many times more often. Two objectives alone do not explain it: reweighting has two as
+# well. But its $\theta$ follows $\nabla \log p(x)$, nearly, while wake-sleep's $\theta$ follows a bound that the sleep phase may lower. No loss of
+# wake-sleep shows you the jumps. Only the enumeration does.
 #
 # ## Further: real images
 #
 # Now 784-200-200 on binary MNIST, dynamically binarised. No enumeration: $2^{400}$ states. But $q$ is a proposal, so
 # notebook 01's importance sampling gives $\log p(x)$, from below on average, tighter with more draws.
 #
-# The rules are those of the running example: equal draws (150 000 a learner, 750 steps of wake-sleep or 300 of reweighting), a rate of its
-# own for each, and the clock. This is one start each; `python -m benchmarks.digits` compares rates and takes more starts.
+# The rules are those of the running example: equal draws (150 000 for each learner, 750 steps of wake-sleep or 300 of reweighting), and a
+# rate of its own for each. The time is printed too. This is one start each; `python -m benchmarks.digits` compares rates and takes more starts.
 
 # %%
 images = load_images().to(device())
@@ -766,10 +767,10 @@ assert all(log_p[name, 50].mean() < log_p[name, 500].mean() for name in taught)
 
 # %% [markdown]
 # The "±" is over test images, two standard errors, for this one pair of machines: it does not know what another start would give. So
-# read off that at equal draws the two are of the same order, and no more. At equal *steps* reweighting would draw two and a half times as
-# often, so a part of any gain would be work; at one rate for both, a part would be the rate.
+# conclude only that at equal draws the two are of the same order. At equal *steps* reweighting would draw two and a half times as
+# often, so part of any gain would be work; at one rate for both, part would be the rate.
 #
-# And at too high a rate wake-sleep breaks, where reweighting still learns:
+# And at too high a rate wake-sleep breaks:
 
 # %%
 with seeded(11):
@@ -791,7 +792,7 @@ fig = graph({"z₂": latent(0, 2), "z₁": latent(0, 1), "x": observed(0, 0)}, [
 plots.show(fig, alt="z2 and z1 are joined by a line without direction, an arrow leads from z1 down to x.")
 
 # %% [markdown]
-# What does the missing direction buy? In an RBM the units of $z_2$ are *independent given* $z_1$: nothing is explained
+# What is gained by leaving out the direction? In an RBM the units of $z_2$ are *independent given* $z_1$: nothing is explained
 # away, and inference at the top needs no second net. The price is a prior $p(z_1)$ with a normalising sum over all states.
 # Both, exactly, on a pair of 3 and 2 units: the total correlation of $z_2$ given $z_1$, that is, $\mathrm{KL}(p(z_2 \mid
 # z_1) \,\|\, \prod_j p(z_{2j} \mid z_1))$.
@@ -817,21 +818,20 @@ print(f"dependence of z2 given z1: undirected {abs(float(undirected)):.0e}, dire
 assert abs(undirected) < 1e-12 < 0.01 < directed
 
 # %% [markdown]
-# So a deep belief net reads its top for nothing, and learns by another rule: contrastive divergence, layer by layer, from
+# So a deep belief net needs no recognition net at its top, and learns by another rule: contrastive divergence, layer by layer, from
 # the bottom up. Then a version of wake-sleep tunes the whole (Hinton, Osindero and Teh 2006). `lvmteach.boltzmann` has
 # it, with exact values for small machines.
 
 # %% [markdown]
 # ## Lecture demo
 #
-# The machine of the first half, 16-8-1 on bars, in 40 snapshots, recorded beforehand, so that nothing need be trained here. `sleeps` is
-# the number of sleep steps to each wake step.
+# The machine of the first half, 16-8-1 on bars, in 40 snapshots recorded beforehand. `sleeps` is the number of sleep steps per wake step.
 #
 # <details><summary>Speaker note</summary>
 #
 # 1. Drag `moment` to 0 and ask what the two divergences are for an untaught machine. Nearly zero: $q$ explains a model well that explains nothing. Press
 #    play: dreams turn from noise into broken bars into bars (blue), and both divergences *rise* before they fall.
-# 2. At the last moment, pull `sleeps` down to 1/16. The generative net had as many lessons as before; it learnt less, because its reader did. Point at
+# 2. At the last moment, pull `sleeps` down to 1/16. The generative net took as many steps as before, and learnt less, with a recognition net that learnt less. Point at
 #    the gap between the curves.
 # 3. Pull `sleeps` up to 4. Little changes: the gap was nearly closed already, and still the dotted line is not reached. Ask what is left. Not the gap:
 #    the model and its local optimum.
@@ -854,13 +854,12 @@ assert gaps[0] > 2 * gaps[-1]
 # - Wake follows the ELBO's gradient for $\theta$. Sleep lowers $\mathrm{KL}(p \,\|\, q)$ on dreams, not the ELBO's
 #   $\mathrm{KL}(q \,\|\, p)$ on data, which may rise. Started at the truth, wake-sleep leaves it.
 # - Importance weights repair the direction: the bias of the generative gradient falls as $1/K$.
-# - Which learner wins is a matter of fair comparison: equal draws, tuned rates, several starts, an exact judge.
-# - On bars the exact ELBO loses to wake-sleep, and not by its objective: it gets stuck on the way. How $q$ is led decides
-#   the path, and the path decides the end.
+# - A fair comparison of learners needs equal draws, tuned rates, several starts and an exact judge.
+# - On bars exact maximum likelihood ends nearest to the entropy, wake-sleep next, the exact ELBO last. Its objective is not
+#   to blame: it gets stuck on the way, and how $q$ is led at the beginning decides that.
 #
 # **To read** Hinton, Dayan, Frey and Neal 1995, *The wake-sleep algorithm for unsupervised neural networks*; Dayan,
 # Hinton, Neal and Zemel 1995, *The Helmholtz machine*; Bornschein and Bengio 2015, *Reweighted wake-sleep*; Hinton,
 # Osindero and Teh 2006 for deep belief nets.
 #
-# **The next question** The exact ELBO needed all 512 states. Can one climb it with draws alone, for both nets and one
-# objective? That is notebook 07.
+# **The next question** The exact ELBO needed all 512 states. Can draws alone climb it, one objective for both nets? That is notebook 07.

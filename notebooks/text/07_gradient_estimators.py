@@ -12,7 +12,7 @@
 # After this notebook you will be able to
 #
 # - differentiate an expectation whose distribution depends on the parameter, in two ways, with their conditions;
-# - write either as a *surrogate loss* that autograd can do the rest for;
+# - write either as a *surrogate loss* for autograd to differentiate;
 # - predict the variance of both on a problem with a closed form, and measure it on one without;
 # - lower the variance by baselines and control variates, and know what they cost;
 # - send a gradient through a discrete $z$, and say what bias you accepted;
@@ -26,7 +26,7 @@
 # | $z$ | `z` | $K \times \dots$ | latent variable, samples first |
 # | $\gamma = (m, s)$ | `m, s` | | inference parameters: here mean and standard deviation of $q$ |
 # | $q_\gamma(z)$ | `q` | | the distribution we draw from |
-# | $f(z)$ | `f` | $K$ | what is averaged, one value a draw |
+# | $f(z)$ | `f` | $K$ | what is averaged, one value per draw |
 # | $\nabla_\gamma \log q_\gamma(z)$ | `score` | $K$ | the score |
 # | $b$ | `b`, `baseline` | | baseline, in the units of $f$ |
 # | $K, D, C$ | `K, D, C` | | samples, dimension, classes |
@@ -147,11 +147,11 @@ for name, values in score.items():
 
 # %% [markdown]
 # Keep the last column in mind: the **score has mean zero**, since $\int \nabla q = \nabla \int q = \nabla 1 = 0$. All
-# baselines live on it.
+# baselines rest on it.
 #
 # And where the support moves? Let $q$ be uniform on $(0, \gamma)$ and $f(z) = z$. Then $\mathbb E f = \gamma / 2$, so the gradient
-# is $\frac12$. The score is $-1/\gamma$ everywhere, and $\mathbb E[f\, \mathrm{score}] = -\frac12$: the identity loses what the moving
-# edge brings in, and even gets the sign wrong. The library refuses.
+# is $\frac12$. The score is $-1/\gamma$ everywhere, and $\mathbb E[f\, \mathrm{score}] = -\frac12$: the identity leaves out what the
+# moving edge contributes, and even gets the sign wrong. The library refuses.
 
 # %%
 edge = torch.tensor(2.0, requires_grad=True)
@@ -184,7 +184,7 @@ print(f"surrogate {surrogate:.3f}, its gradient {by_hand[0]:.3f}, {by_hand[1]:.3
 # $$L = \frac1K\sum_k f(z_k) + \big(f(z_k) - b\big) \big(\log q_\gamma(z_k) - \log \bar q(z_k)\big),
 # \qquad \bar q: \text{no gradient}$$
 #
-# The bracket is zero, its gradient is the score. The lone $f(z_k)$ gives the value, and one thing more: where **$f$
+# The last bracket is zero, and its gradient is the score. The first $f(z_k)$ gives the value, and one thing more: where **$f$
 # itself depends on $\gamma$**, as in the ELBO, its own gradient $\nabla_\gamma f_\gamma(z)$ belongs in the sum.
 
 # %% tags=["check"]
@@ -206,8 +206,8 @@ assert torch.allclose(torch.stack(by_hand), torch.stack(from_library), rtol=1e-9
 # The expectation no longer depends on $\gamma$, so the gradient may go inside. There are **two paths** in the diagram above:
 # $\partial z / \partial m = 1$ and $\partial z / \partial s = \varepsilon$.
 #
-# *Conditions.* $z$ must be continuous, $h$ differentiable in $\gamma$, and $h(\varepsilon)$ must have density $q_\gamma$. $f$ must be
-# continuous, with a slope almost everywhere, and $|f' \nabla h|$ dominated as above. Jumps of $f$ are not allowed.
+# *Conditions.* $z$ must be continuous, $h$ differentiable in $\gamma$, and $h(\varepsilon)$ must have density $q_\gamma$. $f$ must have no
+# jumps (continuous and piecewise smooth is enough), and $|f' \nabla h|$ must be dominated as above.
 
 # %%
 with seeded(4):
@@ -261,12 +261,12 @@ assert path.std() == 0
 assert abs(values.mean() - 1 - stats.norm.pdf(1)) < 5 * values.std() / 200_000**0.5  # five standard errors
 
 # %% [markdown]
-# So compare with the score function once, on your own $f$, before you trust a path: that is the only alarm there is.
+# So before you trust a path, compare it once with the score function, on your own $f$: no error message will warn you.
 
 # %% [markdown]
 # ## Both are right. How noisy are they?
 #
-# Both means are exact, so the variance decides. With $d = m - t$, one draw has
+# Both estimates have the right mean, so the variance decides. With $d = m - t$, one draw has
 #
 # | | $\partial/\partial m$ | $\partial/\partial s$ |
 # |---|---|---|
@@ -336,8 +336,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Ten times the variance for $m$, twelve times for $s$: it takes ten draws of the score function to make up for one
-# reparameterised draw. Most of its draws say almost nothing, and a few say far too much. Reparameterisation knows the
+# Ten times the variance for $m$, twelve times for $s$: one reparameterised draw is worth ten to twelve draws of the score
+# function. Most of its draws say almost nothing, and a few say far too much. Reparameterisation knows the
 # *slope* of $f$; the score function learns from *values* alone which side is better.
 
 # %% tags=["nbval-check-output"]
@@ -348,8 +348,8 @@ for parameter in "ms":
 # %% [markdown]
 # ## And in many dimensions?
 #
-# Let $f(z) = \sum_{i=1}^D (z_i - t)^2$. The slope of $f$ along $z_1$ does not see the other coordinates. Its value
-# does, and the others' contribution is noise for $\partial/\partial m_1$. For the score function the variance becomes
+# Let $f(z) = \sum_{i=1}^D (z_i - t)^2$. The slope of $f$ along $z_1$ does not depend on the other coordinates. The value
+# of $f$ does, and the others' contribution is noise for $\partial/\partial m_1$. For the score function the variance becomes
 #
 # $$D^2\, \frac{(d^2 + s^2)^2}{s^2} + D\,(8d^2 + 6s^2) + 4d^2 + 8s^2$$
 #
@@ -399,7 +399,7 @@ guess.discuss(
 )
 
 # %% [markdown]
-# Move it yourself: K, D and the estimator.
+# Try it: change $K$, $D$ and the estimator.
 
 # %%
 spread = explore("gradient_explorer", K=4, D=64, kind="score function")
@@ -417,7 +417,7 @@ for kind in KINDS:
 # %% [markdown]
 # ## Baselines
 #
-# The score has mean zero, so a constant times the score has mean zero too, and may be taken off for free:
+# The score has mean zero, so a constant times the score has mean zero too, and may be subtracted:
 #
 # $$\mathbb E\big[(f(z) - b)\,\nabla \log q(z)\big] = \mathbb E\big[f(z)\,\nabla \log q(z)\big] - b \cdot 0$$
 #
@@ -455,15 +455,15 @@ for name in "ms":
 assert math.isclose(with_baseline("m", d**2 + sd**2), closed["m"][0], rel_tol=1e-12)
 
 # %% [markdown]
-# The average does most of the work. The optimum asks for a baseline a parameter, and for expectations that you seldom have.
-# But with $K$ draws there is a baseline for nothing. For draw $k$ take the mean of $f$ over the *other* draws. It does not know
-# $z_k$, so it changes no mean:
+# The average does most of the work. The optimum asks for one baseline per parameter, and for expectations that you seldom have.
+# But $K$ draws give you a baseline at no extra cost. For draw $k$ take the mean of $f$ over the *other* draws. It does not depend on
+# $z_k$, so the mean of the estimate stays right:
 #
 # $$\hat g = \frac1K\sum_k \big(f_k - \bar f_{-k}\big)\,\mathrm{score}_k
 # = \frac1{K-1} \sum_k (f_k - \bar f)\,\mathrm{score}_k$$
 #
 # This is **leave-one-out**, the *sample covariance* of $f$ and the score. A tempting shortcut is the mean over *all* $K$ draws,
-# $\bar f$. Then each draw meets a baseline that knows it.
+# $\bar f$. Then the baseline depends on the draw it is subtracted from.
 
 # %%
 K = 2
@@ -474,7 +474,7 @@ print(f"mean {samples.mean():.3f} ± {error:.3f}; truth 2, and 2 (K - 1)/K = {2 
 assert abs(samples.mean() - 2 * (K - 1) / K) < 5 * error
 
 # %% [markdown]
-# The factor is (K - 1) / K: half with two draws, and with 50 you would never notice.
+# The mean is too small by the factor $(K - 1)/K$: one half with two draws, 0.98 with 50, where you would hardly notice.
 
 # %% [markdown]
 # ## Discrete z
@@ -505,21 +505,21 @@ print("shares of the arg max", shares.numpy().round(4), " softmax", pi.numpy().r
 assert ((shares - pi).abs() < 5 * (pi * (1 - pi) / 100_000).sqrt()).all()
 
 # %% [markdown]
-# Slide $\tau$. Colour is the class of the arg max: it does not change with $\tau$, and its shares are those of $\pi$ (the ring), but for chance. On the right, how $y_1$ changes
-# with its own logit. Cold draws are nearly one-hot, but their softmax is steep: a few draws say very much and most say nothing, so the variance grows. Hot draws are smooth, but far from
-# what $f$ will meet: the mean of the gradients leaves the truth. That price of softening, a **bias**, is computed exactly under *Further*.
+# Slide $\tau$. Colour is the class of the arg max: it does not change with $\tau$, and its shares are those of $\pi$ (the ring), up to chance. On the right, how $y_1$ changes
+# with its own logit. Cold draws (small $\tau$) are nearly one-hot, but their softmax is steep: a few draws have a very large gradient and most almost none, so the variance grows.
+# Hot draws are smooth, but far from the corners where $f$ will be used: the mean gradient is wrong. This **bias** is computed exactly under *Further*.
 #
 # ## The promise of notebook 06
 #
-# There the exact ELBO summed over 512 states. Now the same machine, the same bars, the same 160 000 draws a learner, but the
-# ELBO's gradient is *estimated*, for both nets, from $K = 5$ draws an image:
+# There the exact ELBO summed over 512 states. Now the same machine, the same bars, 160 000 draws for each learner, but the
+# ELBO's gradient is *estimated*, for both nets, from $K = 5$ draws per image:
 #
 # $$\text{score function:}\quad \frac1K \sum_k (\log w_k - b_k)\, \nabla \log q(z_k \mid x) + \nabla \log w_k, \qquad
 # \log w = \log p(x, z) - \log q(z \mid x)$$
 #
 # In code that is one line of a surrogate, `log_w + (log_w - b) * (log_q - log_q.detach())`. The alternative softens every coin
-# (*Gumbel-softmax*, for two classes a logistic), or softens it for the gradient alone (*straight through*). First, live: one
-# rate, one start for each of ten machines, with and without the baseline.
+# (*Gumbel-softmax*; for two classes the noise is logistic), or softens it for the gradient alone (*straight through*). First, live: ten
+# machines each, all at the same rate, 4.
 
 # %%
 data = bars(4, 0.2)
@@ -560,11 +560,11 @@ end = {name: nll[-5:].mean(0) for name, nll in live.items()}
 assert end["no baseline"].median() > end["leave-one-out"].max()
 
 # %% [markdown]
-# The left panel is what variance does: the mean of the gradient is right, and the machines learn nothing. $\log w$ is some -10 nats for
-# every draw, so each draw pushes $q$ away from whatever it just did. Taking the mean of the other four draws off leaves what the draws
-# *differ* by, and learning starts. Nobody tuned anything.
+# The left panel is what variance does: the mean of the gradient is right, and yet at this rate the machines learn nothing. $\log w$ is some
+# -10 nats for every draw, so each draw makes $q$ avoid the $z$ just drawn, good or bad. Subtracting the mean of the other four leaves what
+# the draws *differ* by, and the machines learn at the same rate.
 #
-# And now fairly: each at its best rate, ten fresh starts, equal draws (`python -m benchmarks.bars`).
+# One rate for all favours whom it suits. Now fairly: each at its best rate, ten fresh starts, equal draws (`python -m benchmarks.bars`).
 
 # %%
 print(running_example.table(stage=7))
@@ -582,21 +582,21 @@ assert 0 < one_out.mean() - nll["exact ELBO"].mean() < 0.6  # between the exact 
 assert nll["Gumbel-softmax, τ = 0.5, K = 5"].mean() < one_out.mean() - 0.2  # the biased gradient ends better
 
 # %% [markdown]
-# Three readings, each with the rows that could refute it.
+# Three readings:
 #
-# - *Without a baseline* the ELBO is hardly learnt, even at its best rate, which is the lowest tried: at equal draws it ends nearly a nat behind.
-# - *With leave-one-out* it is learnt: nearly a nat is won by a line of code that changes no mean. What is left to the exact gradient, which
-#   took 4000 steps where the draws paid for 1600, is 0.4 nats: noise and fewer steps together.
-# - *Softened coins* follow a biased gradient, and yet at $\tau = 0.5$ end better than leave-one-out. That is no contradiction to
-#   "bias is an error": it is an error in the ELBO's gradient, and on bars following that gradient exactly is not what pays. Look at
-#   the gap: at $\tau = 1$ the softened $q$ is off by 0.8 nats. Nothing here says that softening will pay for your model.
+# - *Without a baseline* the best rate is the lowest tried, 0.5 (a lower one might do better), and the end is the worst of the table, 4.81.
+# - *Leave-one-out* has a higher best rate, 2, and ends nearly a nat better, by one line of code that does not change the mean. It stays 0.4 nats
+#   behind the exact gradient, which took 4000 steps where the draws paid for 1600: noise and fewer steps together.
+# - *Softened coins* follow a biased gradient, and yet at $\tau = 0.5$ they end 0.4 nats better than leave-one-out, level with the exact
+#   ELBO. A bias can cost less than the noise it avoids. But it has its price: at $\tau = 1$ the gap of $q$ is 0.8 nats. Nothing here says
+#   that softening will pay for your model.
 
 # %% [markdown]
 # ## Which one?
 #
 # | $z$ | $f$ | take | because |
 # |---|---|---|---|
-# | continuous | smooth | reparameterisation | it uses the slope; on sums over coordinates its variance does not grow with the dimension |
+# | continuous | smooth | reparameterisation | it uses the slope; for sums over coordinates its variance does not grow with the dimension |
 # | continuous | counts, compares, a black box | score function, leave-one-out | no slope is needed |
 # | continuous, $q$ a mixture | smooth | implicit reparameterisation in one dimension, else sum over components | a choice of component jumps |
 # | discrete, few states | any | the sum | no variance |
@@ -727,8 +727,8 @@ print(f"missing to the best: Gaussian {best - exact_J(one_mode):.3f}, latent {be
 
 # %% [markdown]
 # Six starts end in three places: two narrow Gaussians, one on each good action, and a broad one over both. The best is narrow, at
-# $m = 1.86$: an exclusive KL is *mode-seeking* again, as in notebook 05. The broad one is a local optimum of its start: a single run would have
-# called it "the Gaussian's answer". Missing to the best possible $J$ are 0.15, and with the latent variable hardly anything.
+# $m = 1.86$: $\mathrm{KL}(\pi \,\|\, p^*)$ is *mode-seeking* again, as in notebook 05. Where a run ends depends on its start: a single run from $0$ would
+# have reported the broad one. The best Gaussian stays 0.15 below the best possible $J$, the policy with the latent variable 0.02.
 #
 # ## Further: which q have a path
 #
@@ -745,7 +745,7 @@ print(f"{paths.mean():.4f} ± {paths.std() / 100_000**0.5:.4f}, truth {-1 / rate
 assert abs(paths.mean() + 1 / rate**2) < 5 * paths.std() / 100_000**0.5  # five standard errors
 
 # %% [markdown]
-# What that leaves out: Gamma, Beta, Dirichlet, von Mises, mixtures. Their quantile functions have no formula. But a path does
+# This leaves out Gamma, Beta, Dirichlet, von Mises and mixtures. Their quantile functions have no formula. But a path does
 # not need one. Hold $u = F_\gamma(z)$ fixed and differentiate both sides:
 #
 # $$0 = \frac{\partial F}{\partial \gamma} + q_\gamma(z)\, \frac{dz}{d\gamma} \quad\Rightarrow\quad
@@ -791,7 +791,7 @@ except ValueError as error:
 # %% [markdown]
 # ## Further: the optimal baseline, and when leave-one-out pays
 #
-# `optimal_baseline` estimates $b^*_j$ from draws of their own. `PerParameter` hands one baseline a parameter over.
+# `optimal_baseline` estimates $b^*_j$ from draws of their own. `PerParameter` passes on one baseline per parameter.
 
 # %%
 with seeded(8):
@@ -810,9 +810,9 @@ for name, b, samples in zip("ms", found, gradients, strict=True):
 # $$\mathbb V[\hat g] = \frac{\mathbb V[(f - \mathbb E f)\,\mathrm{score}]}{K}
 # + \frac{\mathbb V[f]\,\mathbb V[\mathrm{score}] + (\mathbb E[f\,\mathrm{score}])^2}{K(K-1)}$$
 #
-# The first term is the baseline $\mathbb E f$; the second is what it costs to estimate it. So with a positive *gain*, the variance
-# that $\mathbb E f$ takes off one draw, leave-one-out pays once $K - 1$ exceeds *price / gain*. Where $\mathbb E f$ takes nothing
-# off, it never pays.
+# The first term is the variance with the baseline $\mathbb E f$; the second is the *price* of estimating it. Call *gain* what the baseline
+# $\mathbb E f$ takes off the variance of one draw. If it is positive, leave-one-out pays once $K - 1$ exceeds *price / gain* (the price without
+# its $K(K-1)$). If it is not, leave-one-out never pays.
 
 
 # %%
@@ -853,9 +853,9 @@ for name, g in PROBLEMS.items():
     assert all(r < 1 for r in ratios) == (name != "cos(5z)")
 
 # %% [markdown]
-# On the first four it never loses. It helps most where $f$ is a large constant plus a small signal, $(z+4)^2$, and
-# least where $\mathbb E f$ is close to zero already, as for the cosine: there is nothing to take off, and the noise
-# of estimating that nothing costs a factor $K/(K-1)$, 11 % at $K = 10$.
+# On the first four it never loses. It helps most where $f$ is a large constant plus a small signal, as $\mathrm{sigmoid}(3z)$ and
+# $(z+4)^2$ are here. It hurts where $\mathbb E f$ is close to zero already, as for the cosine: there is nothing to subtract, and the
+# noise of the estimated baseline costs a factor $K/(K-1)$, 11 % at $K = 10$.
 
 # %% tags=["check"]
 none, left = left_out(np.cos(5 * (1.5 + sd * SMOOTH)), SMOOTH / sd, 10, HERMITE)
@@ -894,8 +894,7 @@ with seeded(10):
 
 # %% [markdown]
 # From $d^4/s^2 + 14d^2 + 15s^2$ to $15 s^2$, and to $6 s^2$ with the best constant on top: near the $4 s^2$ of
-# reparameterisation. The tangent is a slope, and slopes were its secret. With a parabola for $c$ nothing would be
-# left to sample.
+# reparameterisation, which uses the slope as the tangent does. With a parabola for $c$ nothing would be left to sample.
 #
 # ## Further: where reparameterisation loses
 #
@@ -906,7 +905,7 @@ with seeded(10):
 # $$\mathbb V_\text{reparam} = \tfrac{k^2}{2}\big(1 - \cos(2km)\,e^{-2k^2s^2}\big) - g^2, \qquad
 # \mathbb V_\text{score} = \tfrac1{2s^2}\big(1 + (1 - 4k^2s^2)\cos(2km)\,e^{-2k^2s^2}\big) - g^2$$
 #
-# with $g = -k \sin(km)\, e^{-k^2s^2/2}$ the truth. One grows with $k$, the other stays below a bound.
+# with $g = -k \sin(km)\, e^{-k^2s^2/2}$ the truth. The first grows as $k^2$, the second stays bounded.
 
 # %%
 S_WAVE, M_WAVE = 1.3, 0.6
@@ -955,9 +954,8 @@ assert abs(path - 2.3**2 / 2) < 1e-3  # far beyond the crossing k^2 / 2 and 1 / 
 assert abs(values - 1 / (2 * S_WAVE**2)) < 1e-3
 
 # %% [markdown]
-# At $k = 2.3$ the score function has a ninth of the variance. Be fair to the loser, though: look at the dotted line.
-# Where $q$ spans several waves, $\mathbb E f$ hardly depends on $m$, and *both* estimates are noise around a gradient
-# of almost zero. The score function wins a race that few need to run.
+# At $k = 2.3$ the score function has a ninth of the variance. But look at the dotted line: where $q$ spans several waves,
+# $\mathbb E f$ hardly depends on $m$, and *both* estimates are noise around a gradient of almost zero.
 
 # %% [markdown]
 # ## Further: many classes by the score function
@@ -997,8 +995,7 @@ price = (pi @ spread**2) * (pi @ power) + oracle.square().sum()
 print(f"break-even at K = {1 + price / gain:.4f}")
 
 # %% [markdown]
-# Leave-one-out, by a little: the four values spread about as far as their mean lies from zero, and three draws are few.
-# With two it would lose: the break-even of this problem is $K = 2.4$.
+# Leave-one-out, by a little: its break-even on this problem is $K = 2.4$, so with two draws it would lose.
 
 # %% [markdown]
 # ## Further: the bias of softened coins
@@ -1013,8 +1010,8 @@ print(f"break-even at K = {1 + price / gain:.4f}")
 # $$\text{truth } \theta(1-\theta)\,\big(f(1) - f(0)\big), \qquad
 # \text{straight-through } \theta(1-\theta)\,\big(\theta f'(1) + (1 - \theta) f'(0)\big)$$
 #
-# With two classes, the difference of two Gumbels is logistic, so $y_1 = \mathrm{sigmoid}((\varphi + \ell)/\tau)$, and the mean of the
-# other two is one integral over the logistic noise $\ell$. We integrate by the midpoint rule. The cells compare a square and a
+# With two classes, the difference of two Gumbels is logistic, so $y_1 = \mathrm{sigmoid}((\varphi + \ell)/\tau)$, and the mean gradient
+# of the other two (soft, and straight-through Gumbel-softmax) is one integral over the logistic noise $\ell$. We integrate by the midpoint rule. The cells compare two squares and a
 # cubic.
 
 # %%
@@ -1100,9 +1097,9 @@ guess.discuss(
 )
 
 # %% [markdown]
-# For the soft draws colder means less bias and more variance: $\tau$ is a dial between two errors. The bias need **not fall all the
-# way**: for $(z - 0.45)^2$ it passes through zero near $\tau = 2$, by luck, and is largest near $\tau = 0.5$. A warmer relaxation
-# that happens to be unbiased on one $f$ proves nothing about the next.
+# As soft draws get cold, their bias tends to zero and their variance grows: $\tau$ trades one error for the other. But the bias need **not
+# fall steadily**: for $(z - 0.45)^2$ it passes through zero a little below $\tau = 2$ and grows again to $\tau = 0.5$. A relaxation that
+# happens to be unbiased for one $f$ proves nothing about the next.
 #
 # Which error matters depends on how many draws you average. The mean squared error of $K$ draws is
 # $\text{bias}^2 + \text{variance}/K$:
@@ -1152,7 +1149,7 @@ print(f"1000 gradients between {samples.min():.6f} and {samples.max():.6f}, trut
 assert (samples - TRUTH_OF[SQUARE]).abs().max() < 1e-12
 
 # %% [markdown]
-# No magic: $b^*$ needs $f(0)$ *and* $f(1)$, and who has both can sum.
+# But $b^*$ needs $f(0)$ *and* $f(1)$, and if you have both, you can sum.
 
 # %% [markdown]
 # ## Lecture demo
@@ -1184,11 +1181,11 @@ print(f"at D = 64 one reparameterised draw is worth {worth:.0f} draws of the sco
 # - A surrogate loss lets autograd do either; $f$'s own dependence on $\gamma$ is a term of its own. Policy gradients
 #   are the first kind.
 # - On a sum over coordinates the score function's variance grows as $D^2$, with a baseline as $D$, reparameterised not at all. On
-#   fast waves and jumps the order turns round.
-# - A baseline must not know its own draw. Leave-one-out keeps the mean exact, and pays from a break-even $K$ on wherever $\mathbb E f$ is a useful baseline.
-# - A path needs a continuous $q$ and an $f$ without jumps; at a jump it is wrong without a sign. Implicit paths reach mixtures.
-# - For discrete $z$: sum if you can, score function if you must be right, Gumbel-softmax if you can bear a bias. On bars,
-#   without a baseline the ELBO is hardly learnt at all; with leave-one-out nearly a nat better at equal draws.
+#   fast waves the order turns round.
+# - A baseline must not depend on its own draw. Leave-one-out keeps the mean exact, and pays from a break-even $K$ on wherever $\mathbb E f$ is a useful baseline.
+# - A path needs a continuous $q$ and an $f$ without jumps; at a jump it is wrong without warning. Implicit paths reach mixtures.
+# - For discrete $z$: sum if you can, score function if it must be unbiased, Gumbel-softmax if you can accept a bias. On bars, at equal draws,
+#   leave-one-out ends nearly a nat better than no baseline, and Gumbel-softmax at $\tau = 0.5$ another 0.4 nats better.
 #
 # **To read** Mohamed, Rosca, Figurnov and Mnih 2020, *Monte Carlo gradient estimation in machine learning*; Williams
 # 1992 (REINFORCE); Kingma and Welling 2014; Jang, Gu and Poole 2017 and Maddison, Mnih and Teh 2017 (Gumbel-softmax,

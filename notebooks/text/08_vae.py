@@ -30,7 +30,7 @@
 # | $q_\gamma(z\mid x)$ | `encoder(x)` | batch $B$, event $L$ | $\mathcal N(\mu(x), \operatorname{diag}\sigma(x)^2)$ |
 # | $\log w$ | `log_w` | $K \times B$ | $\log p(x\mid z) + \log p(z) - \log q(z\mid x)$, in nats |
 #
-# Logarithms are natural; bounds and log-likelihoods are in nats an image.
+# Logarithms are natural; bounds and log-likelihoods are in nats per image.
 
 # %%
 import copy
@@ -66,7 +66,7 @@ print(f"{images.name}: {len(images.train)} training images of {shape[0]} x {shap
 # %% [markdown]
 # ## Binary images, drawn afresh
 #
-# This is what the model will have to explain. The pixels are grey, the model is binary. *Dynamic binarisation* takes a grey
+# MNIST's pixels are grey; the model's are binary. *Dynamic binarisation* takes a grey
 # value as a probability and draws the pixel anew at each visit (Burda et al. 2016). So one image becomes many.
 
 # %%
@@ -237,7 +237,7 @@ assert abs(log_ratio.mean() - kl(mu, sigma)) < 5 * std_err
 # ## Training
 #
 # Three modules, and a loss: minus the bound, a sum over pixels, a mean over the batch. `mean=` lets the decoder begin at the mean
-# image, so that the first steps need not learn which pixels are never black.
+# image, so that the first steps need not learn which pixels are always off.
 
 # %%
 STEPS = 2500 if images.name == "mnist" else 1500  # nine visits to an image of MNIST; the digits are few
@@ -320,7 +320,7 @@ plots.show(fig, alt="Digits and their smooth reconstructions; below, invented di
 # %% [markdown]
 # ## Units in use
 #
-# Fifty dimensions were on offer. A unit whose $q(z_l\mid x)$ is the prior for every $x$ costs no KL and tells the decoder nothing: it
+# The model has fifty latent units. A unit whose $q(z_l\mid x)$ is the prior for every $x$ costs no KL and tells the decoder nothing: it
 # has *collapsed*. Burda et al. call a unit *active* if its posterior mean varies over the data:
 # $\operatorname{Var}_x(\mathbb E_q[z_l]) > 0.01$.
 
@@ -453,9 +453,8 @@ plots.show(
 # %% [markdown]
 # ## The laboratory: exact values
 #
-# In two dimensions the integral $p(x) = \int p(x\mid z)\,p(z)\,dz$ can be computed on a mesh. So there are exact values to hold everything
-# else against. One caution: posteriors of 784 pixels are narrow, some hardly wider than 0.02. A mesh over the whole plane, 0.05 apart,
-# cannot see them. So it only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
+# In two dimensions the integral $p(x) = \int p(x\mid z)\,p(z)\,dz$ can be computed on a mesh, so exact values are known for all that follows.
+# One caution: posteriors of 784 pixels are narrow, some hardly wider than 0.02. A mesh over the whole plane, 0.05 apart, misses them. So it only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
 
 # %%
 x, step = x_test[:: max(1, len(x_test) // 50)][:50], 0.05
@@ -538,8 +537,8 @@ assert gap.min() > -0.02
 # $$\log p(x) - \mathrm{ELBO}_\text{encoder} = \underbrace{\log p(x) - \mathrm{ELBO}_\text{best}}_{\text{approximation}}
 # + \underbrace{\mathrm{ELBO}_\text{best} - \mathrm{ELBO}_\text{encoder}}_{\text{amortisation}}$$
 #
-# The best Gaussian of each image is found by *natural gradient* steps: in units of $q$'s own standard deviations, at most half of one a step.
-# From where? $\operatorname{KL}(q\,\|\,p)$ is mode-seeking, so we start twice: at the encoder's guess, and at the highest point of the posterior.
+# The best Gaussian of each image is found by *natural gradient* steps, each at most half of one of $q$'s own standard deviations
+# long. Where do we start? $\operatorname{KL}(q\,\|\,p)$ is mode-seeking, so we start twice, at the encoder's guess and at the highest point of the posterior, and keep the better end.
 
 
 # %%
@@ -576,7 +575,7 @@ if images.name == "mnist":
     assert approximation.mean() < 0.3 * gap.mean()
 
 # %% [markdown]
-# Look at three of the fifty, ranked by what even the best Gaussian leaves: least, median, most. Shading is the exact posterior; ellipses are
+# Here are three of the fifty images: those whose best Gaussian leaves the smallest, the median and the largest gap. Shading is the exact posterior; ellipses are
 # two standard deviations.
 
 # %%
@@ -601,8 +600,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Let $q$ descend yourself, on eight other images. Press *Play*. On image 7 it stops early, on a wrong hump: then put its start elsewhere, by
-# hand, and play again.
+# Watch $q$ descend, on eight other images: press *Play*. On image 7 it stops early, on a wrong hump: move its start by hand, and play again.
 
 # %%
 watch = explore("descent")
@@ -708,8 +706,8 @@ if images.name == "mnist":
 
 # %% [markdown]
 # Compare medians with medians: neither explains the typical gap. It is much the same on images that were seen in training and on others, and
-# hundreds of further steps change little. The means are ruled by the few images in the last column, whose code is at a wrong place
-# altogether. Cremer et al. find that larger encoders help; another way is a bound that asks less of $q$, in notebook 09.
+# hundreds of further steps change little. The means depend mostly on the gaps above 5 nats, a fifth to a third of the images, and their error
+# bars are wide. Cremer et al. find that larger encoders help; another way is a bound that asks less of $q$, in notebook 09.
 #
 # ## Further: patience
 #
@@ -755,7 +753,7 @@ plots.show(
 #
 # The encoder has never seen half an image. *Pseudo-Gibbs* takes turns (Rezende et al. 2014): fill the hole with
 # anything, encode, draw $z$, decode, draw the hole anew. Were $q$ the true posterior, this would be Gibbs sampling
-# from $p(x_\text{missing} \mid x_\text{observed})$; with an encoder it is close to that, no more.
+# from $p(x_\text{missing} \mid x_\text{observed})$; with an encoder it is only an approximation.
 
 # %%
 column = torch.arange(D, device=where) % shape[1]
@@ -821,8 +819,8 @@ ax.set_title("above, the digits of lowest log p(x); below, the letters of highes
 plots.show(fig, alt="Above badly written digits, below letters such as I, J, S and O that could be digits.")
 
 # %% [markdown]
-# A warning with it: $\log p(x)$ is no verdict. Between natural images, deep models often give the *other* set the
-# higher value (Nalisnick et al. 2019). Try your own outliers before you trust it.
+# A warning: a model of natural images often gives images from *another* data set the higher $\log p(x)$ (Nalisnick et
+# al. 2019). Try your own outliers before you trust it.
 #
 # ## Further: five questions that users of VAE code ask most
 #
@@ -866,7 +864,7 @@ assert information < 0.1
 assert not active_units(blind, x_test).any()
 
 # %% [markdown]
-# Everything has collapsed: sum over pixels, then average over the batch.
+# Everything has collapsed. So sum over pixels, and average over the batch only.
 #
 # ### 2. "My images are grey. Binary cross-entropy still works, no?"
 #
@@ -913,7 +911,7 @@ assert abs(log_ratio.mean() - agrees) < 5 * std_err
 assert abs(log_ratio.mean() - mixed) > 50 * std_err
 
 # %% [markdown]
-# Does one notice it in training? Here are both losses, and both models judged by the true ELBO.
+# Would you notice it in training? Here are both losses, and both models judged by the true ELBO.
 
 
 # %%
@@ -937,12 +935,12 @@ for name, objective in (("one reading", minus_elbo), ("two readings", mixed_up))
     )
 
 # %% [markdown]
-# Both losses fall, and nothing looks wrong. The true ELBO tells them apart; and the oracle that finds the place costs three lines: the KL by
-# draws.
+# Both losses fall, and nothing looks wrong. The true ELBO tells them apart, and the KL by draws, three lines of code,
+# finds the place of the fault.
 #
 # ### 4. "Should this number go up or down?"
 #
-# A bound goes up, a loss goes down, `loss = -bound`. Forget the minus and training does its best to be bad:
+# A bound goes up, a loss goes down, `loss = -bound`. Forget the minus and training makes the model as bad as it can:
 
 # %%
 with seeded(20):
@@ -973,8 +971,7 @@ for beta in (1.0, 0.5, 0.1):
 
 # %% [markdown]
 # A constant can also *hide* question 1: mean over pixels together with a KL weight of $1/D$ is the ELBO divided by
-# $D$: the right objective on another scale, which Adam hardly notices. Two wrongs, one right, and a puzzle for whoever copies only
-# one of the two.
+# $D$, the right objective on another scale, which Adam hardly notices. The two errors cancel, until someone copies only one of them.
 #
 # ## Lecture demo
 #
@@ -983,7 +980,7 @@ for beta in (1.0, 0.5, 0.1):
 # <details><summary>Speaker note</summary>
 #
 # Three moves. **One:** the latent explorer: ask for a digit, drag towards it, then drag out to $|z| > 3$: the prior
-# has hardly been there, and it shows. **Two:** morph a digit into another, in pixels and in latent space, and ask
+# has almost no mass there, and the images show it. **Two:** morph a digit into another, in pixels and in latent space, and ask
 # which of the two a hand could have written. **Three:** draw a seven and add a crossbar stroke by stroke:
 # $q(z\mid x)$ moves. Wipe the board, scribble, and read the ELBO.
 #
@@ -1002,8 +999,8 @@ board = explore("drawing")
 # %% [markdown]
 # ## Summary
 #
-# - A VAE is PPCA with networks: prior, decoder, and an encoder that proposes a posterior. Without hidden layers it
-#   *is* PPCA.
+# - A VAE is PPCA with networks: prior, decoder, and an encoder that proposes a posterior. Without hidden layers, and
+#   with a Gaussian decoder, it *is* PPCA.
 # - Training maximises one bound by reparameterised gradients: sum over pixels and units, mean over the batch. Report $\log p(x)$ by
 #   importance sampling, with $K$, a standard error, and how pixels were made binary.
 # - The number of active units depends on the way of training far more than $\log p(x)$ does. It is no property of the data.

@@ -13,8 +13,8 @@
 #
 # - turn the mean of $K$ importance weights into a bound, and say when, and how fast, it tends to $\log p(x)$;
 # - derive its gradient, and find notebook 06's reweighted update in it;
-# - train a VAE on that bound, and tell what $K$ bought from what is luck, time or the judge;
-# - say why an equal $K$ is no equal bias, and find a better judge;
+# - train a VAE on that bound, and tell what $K$ gained from what is luck, time or the judge;
+# - say why judging with an equal $K$ does not mean an equal bias, and find a better judge;
 # - say why a tighter bound teaches the encoder worse, and derive the cure.
 #
 # **Time** core 45 minutes, all of it 100; the cells run in about a minute and a half on a laptop, most of it training.
@@ -137,8 +137,8 @@ gap, std_err = measured[0.5]
 assert abs(gap[-1] - (math.exp(0.5) - 1) / 512) < 5 * std_err[-1] + 1e-5  # the next order, 1/K^2, is 3e-6 here
 
 # %% [markdown]
-# The gap ends as $\operatorname{Var}[w] / (2 K p(x)^2)$: notebook 01 met the same term. With a poor $q$ it takes longer to
-# get there: for $v = 2$ the first points lie far below their line.
+# For large $K$ the gap is $\operatorname{Var}[w] / (2 K p(x)^2)$: notebook 01 met the same term. With a poor $q$ this takes a larger
+# $K$: for $v = 2$ the first points lie far below their line.
 #
 # ## Why it climbs
 #
@@ -173,7 +173,7 @@ guess.discuss(
 )
 
 # %% [markdown]
-# From $K$ to $K + 1$, and between any two $K$, the proof takes one thought more; it is an exercise. Watch it on an image:
+# From $K$ to $K + 1$, and between any two $K$, the proof needs one more idea; it is an exercise. Watch it on an image:
 # slide $K$. Left the bound, in the middle the weights of one set, right the posterior (contours), draws of $q$ (grey), and one
 # draw of each set, kept by its weight (orange).
 
@@ -188,10 +188,10 @@ slide = explore("climb", K=1)
 #
 # - **The limit.** If $\mathbb E_q|\log w| < \infty$, then $\mathcal L_K \to \log p(x)$. (By Jensen, and since $\log t \le t$,
 #   $\frac1K \sum_k \log w_k \le \log \frac1K \sum_k w_k \le \frac1K \sum_k w_k$. Both ends are means of integrable
-#   draws, so they converge in mean, and what lies between them may not escape.) In words: a finite ELBO is enough.
+#   draws, so they converge in mean; what lies between them is then uniformly integrable.) In words: a finite ELBO is enough.
 # - **The rate.** The gap falls as $\operatorname{Var}[w] / (2 K p(x)^2)$ if $\operatorname{Var}[w]$ is finite.
 #
-# Take three $q$ on the line: shifted by one posterior's width and more, twice as wide as the posterior, and half as wide.
+# Take three $q$ on the line: shifted by 1.4 of the posterior's standard deviations, twice as wide as the posterior, and half as wide.
 
 # %%
 guess = predict(
@@ -256,8 +256,8 @@ assert limit["half as wide"][0] < others[:, 0].min()
 assert (limit["half as wide"][3:] > others[:, 3:].max(0)).all()  # K = 64 and more
 
 # %% [markdown]
-# A lesson for encoders. The ELBO asks for $\mathrm{KL}(q \,\|\, p)$ to be small, and is content with a $q$ that is too
-# narrow (*mode-seeking*, notebook 05). As a proposal such a $q$ is the worst kind. Keep this picture in mind for the judge below.
+# A lesson for encoders. The ELBO asks for $\mathrm{KL}(q \,\|\, p)$ to be small, and tolerates a $q$ that is too narrow
+# (*mode-seeking*, notebook 05). As a proposal this $q$ is the worst of the three. Keep the picture in mind for the judge below.
 #
 # ## The gradient of the bound
 #
@@ -266,15 +266,15 @@ assert (limit["half as wide"][3:] > others[:, 3:].max(0)).all()  # K = 64 and mo
 # $$\nabla \log \frac1K \sum_k w_k = \frac{\sum_k \nabla w_k}{\sum_j w_j} = \sum_k \tilde w_k\, \nabla \log w_k,
 # \qquad \text{since } \nabla w_k = w_k \nabla \log w_k.$$
 #
-# **For $\theta$** we are done. The law of the draws does not know $\theta$, so the gradient moves inside the mean (notebook 07;
+# **For $\theta$** we are done. The distribution of the draws does not depend on $\theta$, so the gradient moves inside the mean (notebook 07;
 # the support is fixed), and $q$ drops out of $\nabla_\theta \log w_k$:
 #
 # $$\nabla_\theta \mathcal L_K = \mathbb E\Big[\sum_k \tilde w_k\, \nabla_\theta \log p(x, z_k)\Big].$$
 #
-# You know it: it is notebook 06's **reweighted update**. There it was a biased estimate of $\nabla_\theta \log p(x)$. Here it is an
+# This is notebook 06's **reweighted update**. There it was a biased estimate of $\nabla_\theta \log p(x)$. Here it is an
 # unbiased one of $\nabla_\theta \mathcal L_K$. One update, two targets; $K = 1$ is the wake step, and for large $K$ the targets meet.
 #
-# **For $\gamma$** the law of the draws moves as well. With held draws, autograd sees only a part of the gradient.
+# **For $\gamma$** the distribution of the draws moves as well. With the draws held fixed, autograd sees only a part of the gradient.
 
 # %%
 with seeded(20):
@@ -295,7 +295,7 @@ for name in ("generative", "recognition"):
     assert (one - other if name == "generative" else one + other).norm() < 1e-12  # rounding
 
 # %% [markdown]
-# The generative net makes the same step, to rounding. The recognition net makes the *opposite* one. Autograd with held draws
+# The generative net makes the same step, to rounding. The recognition net makes the *opposite* one. Autograd with fixed draws
 # gives $-\sum_k \tilde w_k \nabla_\gamma \log q(z_k)$: it makes $q$ smaller where the weight is large. What is missing is
 # the movement of the draws. There are two ways to put it in:
 #
@@ -305,8 +305,8 @@ for name in ("generative", "recognition"):
 #
 # ## Training with K = 1, 5, 50
 #
-# In training the change is one word: `iwae` for `elbo`, and a $K$. A network a fraction of the size of Burda's keeps
-# $K = 50$ within a class's patience; batch size 20 is theirs. All start from the same parameters and see the same images in the same order.
+# In training the change is one word: `iwae` for `elbo`, and a $K$. Our network is smaller than Burda et al.'s, so that $K = 50$
+# can be trained in class; batch size 20 is theirs. All start from the same parameters and see the same images in the same order.
 
 # %%
 H, LATENT, BATCH, STEPS, runs = 100, 50, 20, 800, five_seeds.runs()
@@ -350,7 +350,7 @@ for name, model in models.items():
     print(f"{name:6}: -log p(x) {-scores[name].mean():.2f} nats an image, by K = 300")
 
 # %% [markdown]
-# One run each tells little: another seed gives another model, and the error bar over images knows nothing of that. So the
+# One run each tells little: another seed gives another model, and the error bar over images does not include that. So the
 # same was done on MNIST from five seeds (`python -m benchmarks.seeds`, seven minutes). All runs of a seed start alike, so
 # that differences are taken seed by seed. Your run is the hollow diamond.
 
@@ -432,11 +432,11 @@ for one, other in (("K = 50", "K = 1"), ("K = 50, warm", "K = 1, continued")):
     assert worse + half < 0
 
 # %% [markdown]
-# The last gain is over runs of one start, one rate and as many steps, so it is $K$'s. Burda et al. did the same to a VAE at the end of its training
+# In the last comparison start, rate and number of steps are the same, so the gain comes from $K$. Burda et al. did the same to a VAE at the end of its training
 # (their Table 2): with $K = 50$ its $-\log p(x)$ went on from 86.76 to 84.88. Now look at the ELBO: both times the model trained with $K = 50$ has the *lower* one. It
-# was not asked for a high ELBO. With 50 draws, an encoder may miss with most of them.
+# was not asked for a high ELBO: with 50 draws, an encoder may miss with most of them.
 #
-# ## An equal K is no equal bias
+# ## An equal K is not an equal bias
 #
 # All were judged by $K = 300$, and that seems fair. But every estimate is too low on average, by a bias that depends on how well *this* model's
 # $q$ fits *its* posterior. So judge again, with 3000 samples, the first 300 among them.
@@ -471,10 +471,10 @@ assert abs(alike) < half
 assert (runs["K = 50, warm"].ess < runs["K = 1, continued"].ess).all()
 
 # %% [markdown]
-# With 3000 samples the lead of $K = 50$ is one nat larger. An equal $K$ was no equal test. (Nor does the ESS tell the rise: the last two models differ
-# in ESS, and rise alike within the error.) Is the remedy, then, to take many samples and see how far
+# With 3000 samples the lead of $K = 50$ is one nat larger: the test with 300 was not equal. (Nor does the ESS predict the rise: the last two models
+# differ in ESS, and rise alike within the error.) Is the remedy, then, to take many samples and see how far
 # the estimate still rises? Look at two models that were trained for hours (they come with the package), by the encoder's $q$ and by
-# a $q$ that was fitted to each image (how, stands under *Further*). All four are lower bounds in expectation, so the highest is nearest.
+# a $q$ that was fitted to each image (*Further* says how). All four are lower bounds in expectation, so the highest is nearest.
 
 # %%
 cards = {name: pretrained(name).card for name in ("iwae_1", "iwae_5", "iwae_50")}
@@ -493,8 +493,8 @@ assert abs((last - first)[3] - 1.09) < 0.01
 assert abs((last - first)[1] - 1.24) < 0.01
 
 # %% [markdown]
-# From 500 to 5000 samples `iwae_50` rises by 0.42 nats and `iwae_1` by 0.26. So you would think that `iwae_50` is the one still
-# underrated, and that its true lead is more than 1.24 nats. It is the other way round: the better $q$ finds 0.38 nats that were
+# From 500 to 5000 samples `iwae_50` rises by 0.42 nats and `iwae_1` by 0.26. So you would think that `iwae_50` is still the more
+# underrated one, and that its true lead is more than 1.24 nats. It is the other way round: the better $q$ finds 0.38 nats that were
 # missing in `iwae_1`, and 0.23 in `iwae_50`. The lead is 1.09 nats (paired standard error 0.03; 0.04 for the 1.24). How far an estimate still rises tells
 # how much *its own* samples find, not how much they miss. The narrow $q$ above behaved like this: slow to rise, and far from the end.
 
@@ -512,8 +512,8 @@ assert abs((last - first)[1] - 1.24) < 0.01
 # \underbrace{\frac{\partial \log w_k}{\partial z_k} \frac{\partial z_k}{\partial \gamma}}_{\text{through the draw}}
 # - \underbrace{\frac{\partial \log q(z_k)}{\partial \gamma}}_{\text{a score, with held draws}}\Big)\Big].$$
 #
-# The second part is all noise at large $K$. But it is a score function, so notebook 07 can be read backwards. For a smooth $g$
-# that does not know $\gamma$, both estimators have the same mean:
+# The second part brings most of the noise at large $K$. But it is a score function, so notebook 07 can be read backwards. For a smooth $g$
+# that does not depend on $\gamma$, both estimators have the same mean:
 #
 # $$\mathbb E_q\big[g(z)\, \nabla_\gamma \log q(z)\big] = \mathbb E_q\Big[\frac{\partial g}{\partial z} \frac{\partial z}{\partial \gamma}\Big].$$
 #
@@ -596,8 +596,8 @@ assert abs(landed.mean() + 1) < 5 * landed.std() / math.sqrt(COPIES)
 assert landed.var() < plain.var()
 
 # %% [markdown]
-# The same mean, without the noise. The decoder's gradient stays as it was: $\tilde w_k$, not its square. On digits the weights
-# are more uneven, and the gain is another; a *Further* section measures it.
+# The same mean, with less noise. The decoder's gradient stays as it was: $\tilde w_k$, not its square. On digits the weights
+# are more uneven, and the gain differs; a *Further* section measures it.
 #
 # ## The paper's table
 #
@@ -632,15 +632,15 @@ assert (
 #   term rises from 0 to 1 (Sønderby et al. 2016);
 # - `iwae_50` goes on from the trained `iwae_1`, as in the paper's Table 2 (84.88); its Table 1 starts from scratch.
 #
-# Which of these costs how much, nobody has measured. The standard errors are over images, and every row is about the same images: rows are
+# How much each of these costs we have not measured. The standard errors are over images, and every row is about the same images: rows are
 # compared by paired differences, never by these errors. The paper's table has a second half, with *two* stochastic layers: 85.33, 83.89 and 82.90 nats for $K = 1, 5, 50$.
 # That model is in the package (`lvmteach.vae.layers`) and exact where it can be checked, but none has been trained well enough to carry a card. So there is no row of ours.
 #
 # ## The running example
 #
-# The bars of notebook 06 and 07 meet the $K$-sample bound. Their $z$ are coins, so the encoder's gradient is the score
-# function's. Each draw is paid for what it adds: the bound, minus the bound in which its weight is replaced by the geometric mean of the
-# others. That baseline does not know $z_k$, so the mean stays right (VIMCO; Mnih and Rezende 2016; `score_bound`). Equal draws, the best of six rates, ten starts, exact $\log p(x)$.
+# The bars of notebooks 06 and 07 meet the $K$-sample bound. Their $z$ are coins, so the encoder's gradient is the score
+# function's. Each draw is rewarded for what it adds: the bound, minus the bound in which its weight is replaced by the geometric mean of
+# the others. That baseline does not depend on $z_k$, so the mean stays right (VIMCO; Mnih and Rezende 2016; `score_bound`). Equal draws, the best of six rates, ten starts, exact $\log p(x)$.
 
 # %%
 print(running_example.table(stage=9))
@@ -667,12 +667,15 @@ assert bound.draws == elbo_row.draws == rows["reweighted wake-sleep, K = 5"].dra
 assert bound.rate == elbo_row.rate
 
 # %% [markdown]
-# Two comparisons that the table can bear.
+# What the table supports:
 #
 # - *Against the ELBO with the same draws, baseline and rate* the bound ends 0.4 nats nearer to the entropy, and its gap
-#   $\mathrm{KL}(q \,\|\, p)$ is more than ten times as large. The two differ in the objective alone: it lets $q$ go, and gains a model.
+#   $\mathrm{KL}(q \,\|\, p)$ is more than ten times as large. The two differ in the objective alone: the bound asks less of $q$,
+#   and the model is better.
 # - *Against reweighted wake-sleep* only the encoder's update differs, since $\theta$'s is the same. Reweighting ends 0.2 nats lower, at another
-#   rate, with $p = 0.04$. That is weak evidence that its way to teach $q$ is the better one here, and no more.
+#   rate, with $p = 0.04$. That is only weak evidence that its way to teach $q$ is the better one here.
+# - *In the whole table* the bound is level with the exact ELBO (both 3.56). Wake-sleep (3.06) is ahead of every other learner that draws, and exact
+#   maximum likelihood (2.89) ahead of all. Notebook 06 asks why.
 
 # %% [markdown]
 # ## Further: without a finite ELBO
@@ -711,8 +714,8 @@ guess.discuss(
 # %% [markdown]
 # ## Further: the bound against exact $\log p(x)$ on images
 #
-# Is the climb as on the line? In two latent dimensions $\log p(x)$ can be had by quadrature. Train such a model, with
-# $K = 1$, and hold $\mathcal L_K$ against the exact value.
+# Does the bound climb as on the line? In two latent dimensions quadrature gives $\log p(x)$. Train such a model, with
+# $K = 1$, and compare $\mathcal L_K$ with the exact value.
 
 # %%
 with seeded(11):
@@ -750,12 +753,12 @@ assert (gap > -5 * std_err - 2e-3).all()  # 2e-3: the weights are float32, sums 
 assert gap[-1] < gap[0] / 2
 
 # %% [markdown]
-# Fast at first, then slowly. The rest of the gap does not sit in all images alike: most of it is one image or two, where $q$ misses
-# a part of the posterior. That is the narrow $q$ from above.
+# Fast at first, then slowly. What is left of the gap is not spread evenly over the images: most of it is in one of them. Probably $q$ misses a
+# part of the posterior there, as the narrow $q$ above did.
 #
 # ## Further: the posterior that the bound implies
 #
-# Draw $K$ samples from $q$, then keep one of them by its weight. What you get is no draw from $q$. Its law $q_K$ is nearer to the posterior
+# Draw $K$ samples from $q$, then keep one of them by its weight. What you get is not a draw from $q$. Its distribution $q_K$ is nearer to the posterior
 # (Cremer, Morris and Duvenaud 2017), and
 #
 # $$\mathrm{KL}(q_K \,\|\, p(z \mid x)) \le \log p(x) - \mathcal L_K.$$
@@ -789,7 +792,7 @@ ax.legend()
 plots.show(fig, alt="The density of the kept draw moves with K from q, right of the posterior, onto the posterior.")
 
 # %% [markdown]
-# So a model trained with $K = 50$ is used in full only with 50 draws and a choice. The lecture demo shows the cloud move.
+# So to use a model trained with $K = 50$ in full, draw 50 times and keep one draw by its weight. The lecture demo shows the cloud of kept draws move.
 #
 # ## Further: signal and noise on digits
 #
@@ -845,9 +848,9 @@ assert (mended - plain > 5 * np.hypot(plain_error, mended_error)).all()
 assert plain[0] - plain[-1] > 0
 
 # %% [markdown]
-# The direction is as announced, the size is not. The weights are so uneven that $K = 64$ is not yet "large": the plain ratio falls more
-# slowly than $K^{-1/2}$, and the repaired one does not rise. But it is higher for every $K$, and a squared ratio $c$ times higher is worth
-# $c$ times the independent draws. What it buys in training, this figure does not say. A re-implementation on MNIST (nbip/IWAE on GitHub, its README) has
+# The plain ratio falls, as the theory says, but more slowly than $K^{-1/2}$; the doubly reparameterised one does not rise. The law is for large
+# $K$, and with weights as uneven as these $K = 64$ may not be large. But the second ratio is higher for every $K$, and a squared ratio $c$ times higher is worth
+# $c$ times the independent draws. What that gains in training, this figure does not say. A re-implementation on MNIST (nbip/IWAE on GitHub, its README) has
 # $-\log p(x)$ of 85.18 and 84.59 with $K = 5$ and $50$, and 84.90 and 84.32 with doubly reparameterised gradients: one run each.
 #
 # ## Further: a better judge
@@ -898,7 +901,7 @@ for how, found in (("encoder", by_encoder), ("own q", by_own)):
     print(f"{other} minus {one}, by the {how}: {difference.mean():.2f} ± {difference.std() / 10:.2f}")
 
 # %% [markdown]
-# Same models, same number of samples, and both read higher: what was missing was the proposal. A hundred images are few to tell the two gains
+# With the same models and the same number of samples both estimates rise: the encoder's proposal was at fault. A hundred images are few to tell the two gains
 # apart; the cards use a thousand.
 #
 # ## Further: do the cards hold?
@@ -924,7 +927,7 @@ for one, other in (("iwae_1", "iwae_5"), ("iwae_5", "iwae_50")) if mnist else ()
     assert gain.mean() > 5 * gain.std() / math.sqrt(len(gain))
 
 # %% [markdown]
-# The error bars of the models are wide, those of the differences narrow: the images are the same.
+# The error bars of the models are wide, those of the differences narrow, because the images are the same.
 #
 # ## Further: active units
 #
@@ -994,8 +997,9 @@ demo = explore("climb", K=16)
 # - $\mathcal L_K$ is the ELBO at $K = 1$ and climbs with $K$; it tends to $\log p(x)$ if the ELBO is finite, as $1/K$ if the weights have a variance.
 # - $\nabla \mathcal L_K = \mathbb E \sum_k \tilde w_k \nabla \log w_k$: for $\theta$ the reweighted update; for $\gamma$ the draws must move too.
 # - For equal steps a larger $K$ gave the better model over five seeds, from scratch and from a trained VAE; in less time from scratch, the plain VAE.
-# - An equal $K$ is no equal bias: state $K$, pair the differences, and judge with a better $q$ before you rank.
-# - A tighter bound teaches the encoder through more noise. Squared weights, through the draws alone, have the same mean and less of it.
+# - An equal $K$ is not an equal bias: state $K$, pair the differences, and judge with a better $q$ before you rank.
+# - With a tighter bound the encoder's gradient has a lower signal-to-noise ratio. DReG (squared weights, through the draws alone) has the same mean and
+#   less noise.
 #
 # **To read** Burda, Grosse and Salakhutdinov 2016, *Importance weighted autoencoders*; Cremer, Morris and Duvenaud 2017, *Reinterpreting importance-weighted
 # autoencoders*; Rainforth et al. 2018, *Tighter variational bounds are not necessarily better*; Tucker, Lawson, Gu and Maddison 2018, *Doubly reparameterized gradient
