@@ -12,7 +12,7 @@
 # After this notebook you will be able to
 #
 # - write a mixture down as a latent variable model, and fit it when the labels are known and when they are not;
-# - derive EM's two steps, and say why no step can fall: each climbs the same bound;
+# - derive EM's two steps, and say why no step lowers $\log p(x)$: each climbs the same bound;
 # - recognise what goes wrong (local optima, collapse, switched labels) and what to do about each;
 # - choose the number of components, and say when K-means would have done.
 #
@@ -21,13 +21,13 @@
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x_n$ | `x` | $N \times D$ | observed data, a row a datum |
+# | $x_n$ | `x` | $N \times D$ | observed data, one datum per row |
 # | $z_n$ | `z` | $N$ | latent label, $0 \dots C-1$ |
 # | $\pi_c, \mu_c, \Sigma_c$ | `params.weights`, `.means`, `.covariances` | $C$; $C \times D$; $C \times D \times D$ | the parameters $\theta$ |
-# | $\log p(x_n, z_n = c)$ | `log_joint(x, params)` | $N \times C$ | weight times density, logged |
+# | $\log p(x_n, z_n = c)$ | `log_joint(x, params)` | $N \times C$ | logarithm of weight times density |
 # | $r_{nc} = p(z_n = c \mid x_n)$ | `r`, `responsibilities(x, params)` | $N \times C$ | the posterior of the label, called *responsibility* |
 # | $q_n(c)$ | `q` | $N \times C$ | any distribution over the label |
-# | $N_c$ | `n` | $C$ | points that a component answers for, $\sum_n r_{nc}$ |
+# | $N_c$ | `n` | $C$ | effective number of points of component $c$, $\sum_n r_{nc}$ |
 #
 # Logarithms are natural; log-likelihoods are in nats per datum unless said otherwise.
 
@@ -60,7 +60,7 @@ torch.set_default_dtype(torch.float64)  # EM's late gains are smaller than float
 # %% [markdown]
 # ## A label that nobody wrote down
 #
-# Roll a loaded die with $C$ faces, then draw from the Gaussian of that face:
+# Roll a loaded die with $C$ faces, then draw from the Gaussian that belongs to the face you got:
 #
 # $$z \sim \mathrm{Categorical}(\pi), \qquad x \mid z = c \;\sim\; \mathcal N(\mu_c, \Sigma_c)
 # \qquad\Longrightarrow\qquad p(x) = \sum_{c=1}^C \pi_c\, \mathcal N(x \mid \mu_c, \Sigma_c)$$
@@ -112,7 +112,7 @@ print(f"log p(x) under the truth: {log_likelihood(x, truth).mean():.3f} nats per
 # %% [markdown]
 # ## If somebody told you the labels
 #
-# With $z$ observed, the log-likelihood of the pairs falls apart into a die and $C$ separate Gaussians:
+# With $z$ observed, the log-likelihood of the pairs splits into a part for the die and a part for each of the $C$ Gaussians:
 #
 # $$\log p(x, z \mid \theta) = \sum_n \log \pi_{z_n} + \sum_n \log \mathcal N(x_n \mid \mu_{z_n}, \Sigma_{z_n})$$
 #
@@ -132,7 +132,7 @@ for c in range(C):
 print("estimated means\n", known.means.numpy().round(2), "\ntrue means\n", truth.means.numpy())
 
 # %% [markdown]
-# No iteration, no starting point, one maximum. Everything that follows is about what happens when the column $z$ is missing.
+# No iteration, no starting point, one maximum. The rest of this notebook is about what happens when $z$ is not observed.
 #
 # ## One Gaussian is not enough
 #
@@ -179,19 +179,20 @@ assert gain.mean() > 5 * std_err
 #
 # $$\log p(x \mid \theta) = \sum_n \log \sum_c \pi_c\, \mathcal N(x_n \mid \mu_c, \Sigma_c)$$
 #
-# The logarithm stops at the sum, so nothing falls apart. Take its derivative with respect to one mean anyway:
+# The logarithm of a sum does not split. Its derivative with respect to one mean is still simple:
 #
 # $$\frac{\partial}{\partial \mu_c} \log p(x \mid \theta) = \sum_n
 # \underbrace{\frac{\pi_c\, \mathcal N(x_n \mid \mu_c, \Sigma_c)}{\sum_j \pi_j\, \mathcal N(x_n \mid \mu_j, \Sigma_j)}}_{r_{nc} \,=\, p(z_n = c \mid x_n)}
 # \Sigma_c^{-1} (x_n - \mu_c)$$
 #
-# The posterior over the label appears by itself. It is called the *responsibility*: how much component $c$ answers for point $n$.
+# The weight is the posterior of the label. It is called the *responsibility* of component $c$ for point $n$.
 #
 # This is an instance of **Fisher's identity**: the gradient of $\log p(x)$ is the posterior's mean of the gradient of $\log p(x, z)$,
 #
 # $$\nabla_\theta \log p(x) = \sum_z \frac{\nabla_\theta\, p(x, z)}{p(x)} = \sum_z p(z \mid x)\, \nabla_\theta \log p(x, z)$$
 #
-# Three ways to the same slope: by autograd through the log of the sum, by hand, and by the identity, which never differentiates the posterior.
+# The next cell computes this gradient in three ways: by autograd through the log of the sum, by hand, and by the identity, which never
+# differentiates the posterior.
 
 # %%
 means = one.means + torch.tensor([[-1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])  # somewhere, not yet fitted
@@ -209,15 +210,15 @@ print("d log p / d means, three times\n", through_the_sum.numpy().round(3))
 # %% [markdown]
 # ## EM: guess the labels softly, fit, repeat
 #
-# Set the derivatives to zero, treating $r_{nc}$ as if it were fixed. The answer is the closed form for known labels, with a share
-# $r_{nc}$ of each point in place of a whole one:
+# Set the derivatives to zero, treating $r_{nc}$ as if it were fixed (for $\pi$ subject to $\sum_c \pi_c = 1$). The answer is the closed form
+# for known labels, in which point $n$ counts for component $c$ with weight $r_{nc}$:
 #
 # **E step** $\quad r_{nc} = p(z_n = c \mid x_n, \theta)$
 #
 # **M step** $\quad N_c = \sum_n r_{nc}, \quad \pi_c = \dfrac{N_c}{N}, \quad \mu_c = \dfrac{1}{N_c}\sum_n r_{nc}\, x_n, \quad
 # \Sigma_c = \dfrac{1}{N_c} \sum_n r_{nc}\, (x_n - \mu_c)(x_n - \mu_c)^\top$
 #
-# But $r$ depends on $\theta$, so afterwards it is out of date. So do it again.
+# But $r$ depends on $\theta$, so after the M step it is out of date. Repeat both steps.
 
 
 # %%
@@ -247,8 +248,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Each point's colour mixes the colours of the components by its responsibilities. A rising curve soon looks flat; so plot how far $\log p(x)$
-# still is from its end, on a log axis.
+# Each point's colour mixes the colours of the components by its responsibilities. Next, a plot of how far $\log p(x)$ still is from its final
+# value. The axis is logarithmic, so that late gains can be seen.
 
 # %%
 ask = predict(
@@ -295,11 +296,11 @@ assert fit.log_lik[-1] > log_likelihood(x, truth).mean()
 assert loss.mean() > 5 * std_err
 
 # %% [markdown]
-# EM ends *above* the truth on these 300 points, since the truth did not see them. On fresh points the order is the other way round, by a little.
+# On the 300 points that it was fitted to, EM ends *above* the truth. On fresh points the truth is a little ahead.
 #
 # ## Why no step can fall
 #
-# Take any distribution $q_n$ over the label of point $n$, multiply and divide by it, and use Jensen:
+# Take any distribution $q$ over the label of a point, multiply and divide by it, and use Jensen's inequality:
 #
 # $$\log p(x) = \log \sum_c q(c)\, \frac{p(x, c)}{q(c)} \;\ge\; \sum_c q(c) \log \frac{p(x, c)}{q(c)} = \mathcal L(q, \theta),
 # \qquad \log p(x) - \mathcal L(q, \theta) = \mathrm{KL}\big(q \,\|\, p(z \mid x)\big)$$
@@ -307,10 +308,11 @@ assert loss.mean() > 5 * std_err
 # $\mathcal L$ is the *evidence lower bound*, the ELBO. It has two arguments, and EM climbs one at a time:
 #
 # - **E**: hold $\theta$, choose $q$. The bound is highest at $q = p(z \mid x)$, where the gap is zero: it *touches* $\log p(x)$.
-# - **M**: hold $q$, choose $\theta$. The bound rises; $\log p(x)$, which is above it, rises at least as much.
+# - **M**: hold $q$, choose $\theta$. The bound rises. It was equal to $\log p(x)$ before and cannot be above it now, so $\log p(x)$ rises at
+#   least as much.
 #
-# To see it, let EM learn a single number: two unit Gaussians on a line with known weights, the mean of one of them known as well. Then $\theta$ is one mean, $\log
-# p(x \mid \theta)$ is a curve, and each bound $\mathcal L(q_t, \cdot)$ is a parabola.
+# To see it, let EM learn a single number. Take two Gaussians of variance 1 on a line; their weights and one mean are known. Then $\theta$ is
+# the other mean, $\log p(x \mid \theta)$ is a curve, and each bound $\mathcal L(q_t, \cdot)$ is a parabola.
 
 # %%
 ask = predict(
@@ -402,12 +404,13 @@ for _ in range(6):
     assert gap > 0
 
 # %% [markdown]
-# This is the picture behind the rest of the course. When the posterior has no closed form, choose $q$ from a family and climb the same
-# bound: variational inference (05). When $q$ is a neural net: wake-sleep (06) and the variational autoencoder (08).
+# This picture stands behind the rest of the course. If the posterior has no closed form, you can choose $q$ from a family and climb the same
+# bound: variational inference (05). In wake-sleep (06) and in the variational autoencoder (08) $q$ is given by a neural net.
 #
 # ## A likelihood without a maximum
 #
-# Add a lonely point, and give it a component of its own, of width $s$. The other component explains the other points, so nothing is lost there.
+# Add a lonely point, far from all others, and give it a component of its own with standard deviation $s$, its *width*. The other component
+# still explains the other points.
 
 # %%
 lonely = torch.cat([x, torch.tensor([[-5.0, 4.0]])])
@@ -428,8 +431,8 @@ assert (
 )  # closed form: log N at its own mean is -D log s + constant; the wide one still claims a little
 
 # %% [markdown]
-# It grows without bound: $-D \log s$, from that one point. *Maximum likelihood has no answer here*; the good fits above are local maxima. EM can miss them
-# and fall in; then the library stops and says so.
+# As $s \to 0$ it grows without bound, like $-D \log s$, from that one point. *Maximum likelihood has no answer here*; the good fits above are
+# local maxima. EM can miss them and collapse onto a point; then the library stops and says so.
 
 # %%
 start = Mixture(torch.tensor([0.5, 0.5]), torch.stack([x.mean(0), lonely[-1]]), torch.eye(D).repeat(2, 1, 1) / 4)
@@ -443,8 +446,9 @@ assert collapsed
 
 # %% [markdown]
 #
-# **Say what you know of widths.** The repair is a prior on each covariance. The inverse-Wishart can be read as points that you have seen before: as if each component had $m$ more points,
-# scattered about its mean with covariance $V$. (A proper density needs $m > 2D$; for a maximum any $m > 0$ will do, and we take 2.)
+# **Say what you know of widths.** The repair is a prior on each covariance, the inverse Wishart. It acts as if each component had $m$ more
+# points, scattered about its mean with covariance $V$. We take $m = 2$ and $V = 0.1\, I$. (A proper density needs $m > 2D$; for a maximum any
+# $m > 0$ will do.)
 #
 # $$\log p(\Sigma) = -\tfrac m2 \big[\log |\Sigma| + \mathrm{tr}(\Sigma^{-1} V)\big] + \text{const}, \qquad
 # \Sigma_c = \frac{\sum_n r_{nc}\,(x_n - \mu_c)(x_n - \mu_c)^\top + m V}{N_c + m}$$
@@ -461,9 +465,10 @@ assert (saved.log_lik.diff() >= -1e-9 * saved.log_lik[1:].abs()).all()
 # %% [markdown]
 # ## Where you start decides where you end
 #
-# What EM climbs has many maxima. Here are nine clouds on a grid, to be fitted by nine round components. Three ways to start: nine
-# rows of the data; *k-means++*, which draws each next mean with probability proportional to the squared distance from the nearest of those it has; and its
-# *greedy* form, which draws several candidates each time and keeps the best.
+# The function that EM climbs has many local maxima. Here are nine clouds on a grid, to be fitted by nine round components. We compare three
+# ways to choose the first means: nine random rows of the data; *k-means++*, which draws each next mean from the rows with probability
+# proportional to the squared distance from the nearest mean drawn before; and its *greedy* form, which draws several candidates each time and
+# keeps the one that leaves the smallest sum of these squared distances.
 
 # %%
 ask = predict(
@@ -553,8 +558,8 @@ assert (responsibilities(x, limit).argmax(1).numpy() == peer.labels_).all()  # a
 print("EM at eps = 1e-6\n", limit.means.numpy().round(4), "\nscikit-learn's K-means\n", peer.cluster_centers_.round(4))
 
 # %% [markdown]
-# So K-means is a mixture with weights, shapes and sizes fixed, and with no doubt about any label. Where shapes matter, that is too little. Two long clouds, side by
-# side:
+# So K-means is a mixture with weights, shapes and sizes fixed, and with no doubt about any label. Where shapes matter, that is not enough. Here
+# are two long clouds, side by side:
 
 # %%
 stretched = Mixture(
@@ -586,8 +591,10 @@ assert theirs < 0.1
 assert abs(ours - bayes) < 0.05
 
 # %% [markdown]
-# **When K-means would have done.** The other way round: twenty groups of the small digits, each named after its most frequent digit. How often is the name right? The baseline is
-# no clustering at all. Two mixtures have diagonal covariances, scikit-learn's with a floor under each variance, ours with a prior; three starts each, and the seconds of CPU that one takes.
+# **When K-means would have done.** Now a case where shapes matter less: twenty groups of the small digits, each named after its most frequent
+# digit. How often is the name right? The baseline is random groups. The rivals of K-means are mixtures with diagonal covariances:
+# scikit-learn's, which adds a constant to each variance (the *floor*), and ours with a prior. Each has three starts; the last column is the CPU
+# time of one.
 
 # %%
 digits = load_digits()
@@ -638,15 +645,15 @@ assert shares["ours, prior of 20 points of variance 0.05"].max() < shares["K-mea
 assert max(spent.values()) > spent["K-means"]
 
 # %% [markdown]
-# Random groups named by majority are right for 15 % of the images, not for 10: twenty names are chosen after the fact. All the others but one are within a few
-# percent of K-means, and start and floor matter as much as the method. The last one loses more than ten percent. It differs from the one before in a single number, the variance that the prior expects: it takes
-# every pixel to be wide, also those that hardly vary within a style, and these tell styles apart. For naming digits *K-means would have done*, in a fraction of the time. What a mixture
-# has beside is a density: $\log p(x)$ of a new image, doubt, draws.
+# Random groups named by majority are right for 15 % of the images, not for 10 %: the names are chosen after the digits are seen. All the others but one
+# are within a few percentage points of K-means, and start and floor matter as much as the method. The last one loses more than ten points. It
+# differs from the one before in a single number, the variance that the prior expects. For naming digits *K-means would have done*, in a
+# fraction of the time. What a mixture adds is a density: $\log p(x)$ of a new image, doubt about its label, new draws.
 
 # %% [markdown]
 # ## Further: responsibilities live in log space
 #
-# A point 60 standard deviations away has density $e^{-1800}$, which is zero in float64. **What is then its responsibility, by the
+# A point 60 standard deviations away has density $e^{-1800}$, which is zero in float64. **What is its responsibility then, by the
 # formula above?**
 
 # %% tags=["nbval-check-output"]
@@ -659,14 +666,14 @@ print("in log space  ", [f"{value:.4g}" for value in log_r[:, 1].exp().tolist()]
 assert torch.allclose(log_r[:, 1] - log_r[:, 0], far[:, 0] - 0.5)  # closed form: the log odds are x - 1/2
 
 # %% [markdown]
-# Zero over zero. Subtracting the largest log before exponentiating, which `softmax` and `logsumexp` do, loses nothing: the odds of two unit Gaussians
-# at 0 and 1 are $e^{x - 1/2}$, however far the point.
+# Zero over zero is NaN. `softmax` and `logsumexp` subtract the largest logarithm before they exponentiate, and lose nothing: the log odds of
+# the two Gaussians are $x - 1/2$, however far the point.
 
 # %% [markdown]
 # ## Further: peers, and whether EM has arrived
 #
-# The library's steps are these, arranged so that all components share one matrix product. The peer is scikit-learn's `GaussianMixture`
-# from the same start, its regulariser `reg_covar` set to zero. The two must agree after any number of steps.
+# The library takes the two steps above, arranged so that all components share one matrix product. Its peer is scikit-learn's `GaussianMixture`
+# from the same start, with the regulariser `reg_covar` set to zero. The two must agree after any number of steps.
 
 
 # %%
@@ -689,7 +696,7 @@ assert torch.allclose(ours, stepped[:21], rtol=1e-11)  # and so do the steps tha
 print(f"after 20 steps: ours {ours[20]:.10f}, scikit-learn {sklearn_after(20, x, guess):.10f} nats per datum")
 
 # %% [markdown]
-# At a maximum the gradient is zero. Weights sum to one and covariances are positive definite, so write them with free numbers, $\pi =
+# At a maximum the gradient is zero. Weights sum to one and covariances are positive definite, so write them with unconstrained numbers, $\pi =
 # \mathrm{softmax}(a)$ and $\Sigma_c = L_c L_c^\top$, and ask autograd. The density comes from `torch.distributions`, not from the library.
 
 # %%
@@ -705,7 +712,8 @@ assert steepest < 1e-4
 # %% [markdown]
 # ## Further: what the prior does
 #
-# EM then climbs $\log p(x \mid \theta) + \log p(\theta)$, and the trace shows that sum. scikit-learn adds its `reg_covar` to the diagonal after each M step
+# With a prior EM climbs $\log p(x \mid \theta) + \log p(\theta)$, and the trace shows that sum. scikit-learn adds its `reg_covar` to the
+# diagonal after each M step
 # instead. That also keeps widths above zero, but such steps climb no stated objective. **What may its log-likelihood then do?**
 
 # %%
@@ -740,12 +748,13 @@ assert abs(cost.mean()) < 0.02  # two points' worth against a hundred
 # %% [markdown]
 # ## Further: how many components?
 #
-# More components always fit the training data better. Two ways to say when to stop:
+# With more components the best fit to the training data can only improve. Two ways to say when to stop:
 #
 # - **held-out**: $\log p$ of points that were not fitted to;
 # - **BIC**: charge each free parameter half of $\log N$, and take the lowest
-#   $\;-2 \log p(x) + k \log N$, with $k = (C - 1) + CD + C\, D(D+1)/2$ for full covariances. Its unit is nats of the whole data set, times two. Its derivation
-#   needs a regular model with one best $\theta$; a mixture with a component too many has none, so for mixtures it is a rule that works, with proofs of its own.
+#   $\;-2 \log p(x) + k \log N$, with $k = (C - 1) + CD + C\, D(D+1)/2$ for full covariances. Its unit is nats of the whole data set, times two.
+#   Its derivation needs a regular model with one best $\theta$. A mixture with a component too many has a whole set of best $\theta$, so for
+#   mixtures BIC needs a proof of its own (Keribin 2000).
 #
 # The data came from three. Which $C$ will each choose?
 
@@ -799,15 +808,14 @@ assert min(fits, key=lambda C_: mixtures.bic(flowers, fits[C_])) == 2
 assert mixtures.free_parameters(fits[3]) - mixtures.free_parameters(fits[2]) == 15
 
 # %% [markdown]
-# Two. Versicolor and virginica overlap, and the third component does not earn its 15 parameters; yet
-# with three, the components are the species, but for a few flowers. BIC chooses a *density*. Whether its components mean anything
-# is your question, not its.
+# BIC chooses two: the third component does not earn its 15 parameters. Yet with three, the components nearly are the species (agreement 0.90).
+# BIC chooses a *density*; it does not ask whether the components mean anything.
 
 # %% [markdown]
 # ## Further: the labels have no names
 #
-# Swap two components: the density is the same. So each fit is one of $C!$ equal ones (*label switching*), and the average of "the first mean" over runs has no
-# meaning.
+# Swap two components: the density is the same. So each fit is one of $C!$ equal ones, and which of them a run finds is chance (*label
+# switching*). The average of "the first mean" over runs then has no meaning.
 
 # %% tags=["nbval-check-output"]
 orders = [list(order) for order in itertools.permutations(range(3))]
@@ -843,14 +851,14 @@ assert torch.cdist(naive.mean(0)[None], fit.params.means).min() > 0.5
 assert matched.std(0).max() < 1e-3
 
 # %% [markdown]
-# An average of several places, where there is no component at all. Compare runs by what does not depend on names (densities, which points are together), or align them
-# first.
+# The average lies where no run has a component. Compare runs by what does not depend on the order of the components (densities, which points
+# are together), or align them first.
 
 # %% [markdown]
 # ## Further: twenty components, 64 pixels
 #
-# A mixture of diagonal Gaussians over the 8 x 8 digits. Some pixels are white in every image: without a prior the likelihood is
-# unbounded in that direction, and the border says so. With one, it is fine.
+# A mixture of diagonal Gaussians over the 8 x 8 digits. Some pixels are zero in every image. Without a prior the likelihood then grows without
+# bound as their variances shrink, and the library refuses such data. With a prior the fit works.
 
 # %%
 try:
@@ -873,8 +881,8 @@ ax.set_title("the twenty means, most used first; below, twenty draws from the mi
 plots.show(fig, alt="A row of smooth digit shapes, each a style of a digit; below, a row of noisier digits.")
 
 # %% [markdown]
-# The means are styles of digits. The draws are worse than the means. Is it because this model lets every pixel vary by itself, once the component is given? Then
-# neighbouring pixels of the digits must vary together about their component's mean, and those of the draws must not.
+# The means are styles of digits. The draws look worse than the means. Given the component, this model lets every pixel vary by itself. If the
+# digits do not, their neighbouring pixels must vary together about the component's mean, and those of the draws must not.
 
 
 # %%
@@ -890,8 +898,10 @@ print(f"digits {together(images, belongs.argmax(1)):.2f}, draws {together(drawn.
 assert together(images, belongs.argmax(1)) > 0.1 > abs(together(drawn.x, drawn.z))
 
 # %% [markdown]
-# So it is: strokes are made of pixels that vary together, and this model has one label to explain everything with. Factor analysis has a vector, but only straight lines; the
-# variational autoencoder will bend them.
+# So the digits have a dependence that the draws lack: this model has only one label to explain it with. (Part of the noise in the draws may
+# come from the prior, which widens the pixels that hardly vary.) Factor analysis has a latent vector, but its map to $x$ is linear; that of the
+# variational
+# autoencoder (08) is not.
 #
 # ## Lecture demo
 #
@@ -913,10 +923,11 @@ stepper = explore("stepper")
 # %% [markdown]
 # ## Summary
 #
-# 1. A mixture is a latent variable model whose $z$ is a label; its posterior, the responsibilities, is a softmax of logs.
-# 2. With labels known, the maximum is in closed form; EM uses that closed form with responsibilities for labels.
+# 1. A mixture is a latent variable model whose $z$ is a label; its posterior, the responsibilities, is the softmax of the log joint.
+# 2. With labels known, the maximum has a closed form; EM uses it with responsibilities in place of labels.
 # 3. EM is coordinate ascent on the ELBO: E closes the gap, M lifts the bound, so $\log p(x)$ never falls.
-# 4. There are many maxima, so restart; the highest is infinite, so state a prior; components have no names, so align before you compare.
+# 4. There are many local maxima, so restart; the likelihood is unbounded, so state a prior; components have no fixed order, so align before you
+#    compare.
 # 5. K-means is the limit of narrow, equal, round components; BIC and held-out points choose how many.
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Dempster, Laird and Rubin 1977, where EM got its name; Neal and

@@ -21,7 +21,7 @@
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x$ | `outcomes` | $M \times D$ | all $M$ things that can be observed, a row each |
+# | $x$ | `outcomes` | $M \times D$ | all $M$ possible observations, one per row |
 # | $f(x)$ | `features` | $M \times F$ | features of each |
 # | $N_x$ | `counts` | $M$ | how often each was seen; $N$ in all |
 # | $z$, $\pi_c$ | `params.log_pi` | $C$ | latent class, its probability (logarithm) |
@@ -70,8 +70,8 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## Outcomes that can be listed
 #
-# Make each 8 x 8 digit coarse: the middle six columns as $4 \times 3$ blocks, each dark or light. A block is dark if it has more ink than
-# that block has in half of the digits. So there are $D = 12$ bits and $M = 2^{12} = 4096$ outcomes, and we can list them all.
+# Make each 8 x 8 digit coarse: cut its middle six columns into $4 \times 3$ blocks, each dark or light. A block is dark if it has more ink than
+# its median over all digits. So there are $D = 12$ bits and $M = 2^{12} = 4096$ outcomes, and we can list them all.
 
 # %%
 digits = load_digits()
@@ -112,7 +112,7 @@ assert pairs.shape[1] == 12 + 12 * 11 // 2
 
 # %% [markdown]
 # The log-likelihood per digit is $\mathcal L(w) = w \cdot \bar f - \log Z(w)$, with $\bar f = \frac1N \sum_x N_x f(x)$ the mean features of the data.
-# Its gradient can be read aloud:
+# Its gradient is a difference of two means:
 #
 # $$\nabla_w \mathcal L = \underbrace{\bar f}_{\text{features seen}} - \underbrace{\sum_x p(x \mid w) f(x)}_{\text{features expected}}$$
 #
@@ -148,7 +148,8 @@ ask.discuss(
 # %% [markdown]
 # ## Hidden classes
 #
-# Two ways to say that blocks go together. Give the model pairs as features. Or let there be $C$ hidden classes, each with its own weights:
+# There are two ways to make blocks depend on each other. Give the model pairs as features. Or let there be $C$ hidden classes, each with its
+# own weights:
 #
 # $$p(z = c) = \pi_c, \qquad p(x \mid z = c) = \frac{e^{w_c \cdot f(x)}}{Z(w_c)}, \qquad p(x) = \sum_c \pi_c\, p(x \mid z = c)$$
 #
@@ -165,16 +166,16 @@ fig = diagram.graph(nodes, ["π -> z", "z -> x", "w -> x"], {"N": ["z", "x"]})
 plots.show(fig, alt="A graph: the latent class z points to the observed x, inside a plate N; pi points to z, w to x.")
 
 # %% [markdown]
-# **E step.** The posterior over classes, and from it *expected counts*: how often was each feature seen within each class?
+# **E step.** The posterior over classes, and from it *expected counts*, divided by $N$: how often was each feature seen within each class?
 #
 # $$q_{xc} = p(z = c \mid x), \qquad \bar\pi_c = \frac1N \sum_x N_x\, q_{xc}, \qquad \bar f_c = \frac1N \sum_x N_x\, q_{xc}\, f(x)$$
 #
-# **M step.** $\pi_c = \bar\pi_c$. For $w_c$ there is no formula, only the gradient, once more seen minus expected:
+# **M step.** $\pi_c = \bar\pi_c$. For $w_c$ there is no formula, only the gradient of the bound per digit, once more seen minus expected:
 #
-# $$\nabla_{w_c} = \bar f_c - \bar\pi_c \sum_x p(x \mid z = c)\, f(x)$$
+# $$\nabla_{w_c} \mathcal L(q, \theta) = \bar f_c - \bar\pi_c \sum_x p(x \mid z = c)\, f(x)$$
 #
-# Taken right after the E step this is the gradient of $\log p(x)$ itself: *Fisher's identity* of notebook 03. The oracle writes out the sums over
-# $x$ and $z$ and leaves the rest to autograd.
+# Taken right after the E step this is the gradient of $\log p(x)$ itself: *Fisher's identity* of notebook 03. The oracle writes out the sums
+# over $x$ and $z$ and leaves the rest to autograd.
 
 
 # %%
@@ -199,8 +200,9 @@ assert gap < 1e-12
 # %% [markdown]
 # ## EM that does not finish its M step
 #
-# The M step takes a few gradient steps and stops. Each raises the bound of notebook 03, and a raised bound is enough: $\log p(x)$ cannot fall. That is
-# *generalised EM*. The picture shows how far $\log p(x)$ still is from the best that any of the runs reached.
+# The M step takes a few gradient steps and stops. Each raises the bound of notebook 03. The bound touched $\log p(x)$ after the E step, so a
+# raised bound is enough: $\log p(x)$ cannot fall. That is *generalised EM*. The picture shows how far $\log p(x)$ still is from the best that
+# any of the runs reached (plus 0.001, so that the best run can be drawn on a log axis).
 
 # %%
 ask = predict(
@@ -242,8 +244,8 @@ ask.discuss(
 # %% [markdown]
 # ## Do the classes earn their parameters?
 #
-# Classes are one way to let blocks go together, pair features are another. So compare them fairly: five random splits, 1200 digits to fit and 597
-# to judge, the same splits for all. The baseline is the plain model with one class.
+# Compare classes with pair features: five random splits, 1200 digits to fit and 597 to judge, the same splits for all. The baseline is one
+# class with single blocks. (The splits overlap, so the standard errors over them are a little too small.)
 
 # %%
 ask = predict(
@@ -313,17 +315,18 @@ ask.discuss(
 )
 
 # %% [markdown]
-# So here the classes earn their parameters. This says something about these data and these features, and nothing about classes in general. And note the baseline: against single blocks alone, any
-# of the four would have looked like a success. With other data run the table again.
+# So here the classes earn their parameters. That holds for these data and these features; with others, make the table again. And note the
+# baseline: against single blocks alone, any of the four would have looked like a success.
 #
-# Count before you believe a class. Six blocks would have 64 outcomes, so 63 free probabilities; three classes with all pairs of six blocks have 65 parameters. Such a model is *saturated*: even if
-# $p(x)$ were known exactly, it could not fix the parameters, and so not the classes (exercise 04.4).
+# Count before you believe a class. Six blocks would have 64 outcomes, so 63 free probabilities; three classes with all pairs of six blocks have
+# 65 parameters. Such a model is *saturated*: even if $p(x)$ were known exactly, it would not determine the parameters, and so not the classes
+# (exercise 04.4).
 
 # %% [markdown]
 # ## What the classes look like
 #
-# A class over single blocks is a picture: the probability that each block is dark, $p(x_d = 1 \mid z = c)$. Nobody gave the model a label. Fit all
-# digits with seven classes and look.
+# A class over single blocks is a picture: the probability that each block is dark, $p(x_d = 1 \mid z = c)$. Fit all digits with seven classes,
+# without their labels, and look.
 
 # %%
 with seeded(1):
@@ -370,14 +373,15 @@ for name, x_bits, z_bits in (
     print(f"{name:>30}: 10^{x_bits * math.log10(2):5.1f} outcomes x, 10^{z_bits * math.log10(2):4.1f} states z")
 
 # %% [markdown]
-# The sum over $x$ can be avoided by a model without $Z$: a mixture of Gaussians has none, a decoder net has none. The sum over $z$ is the posterior, and EM
-# needs it. What if $z$ has $2^{40}$ states? That question opens notebook 05.
+# The sum over $x$ can be avoided: choose a $p(x \mid z)$ whose normaliser is known, such as a Gaussian; its mean may come from a decoder net.
+# The sum over $z$ is the denominator of the posterior, and EM needs it. What if $z$ has $2^{40}$ states? That question opens
+# notebook 05.
 
 # %% [markdown]
 # ## Further: hard and stochastic EM
 #
-# Two variants use another $q$ in the E step. *Hard* EM gives each digit to its most probable class. *Stochastic* EM draws a class for each digit. Neither $q$
-# is the posterior, so the bound does not touch. Both start where soft EM starts.
+# Two variants use another $q$ in the E step. *Hard* EM gives each digit to its most probable class. *Stochastic* EM draws a class for each
+# digit from its posterior. Neither $q$ is the posterior, so the bound does not touch. Both start where soft EM, the EM used so far, starts.
 
 # %%
 ask = predict(
@@ -418,7 +422,8 @@ ask.discuss(
 )
 
 # %% [markdown]
-# Stochastic EM wanders. Does that help it to leave poor optima? Eight starts each. Every run ends with some steps of soft EM: what counts is the optimum that it has found, and not at which of its steps the wandering stopped.
+# Stochastic EM wanders. Does that help it to leave poor optima? Compare eight starts of each. Every run ends with up to 60 steps of soft EM, so
+# that we compare the optima found, and not the moment at which the wandering stopped.
 
 
 # %%
@@ -442,12 +447,12 @@ verdict = stats.wilcoxon(ends["stochastic"], ends["soft"])
 print(f"stochastic against soft from the same eight starts: p = {verdict.pvalue:.2f}")
 
 # %% [markdown]
-# With eight starts there is no sign that the wandering helps here. (It may on other data; the claim needs this test each time.)
+# With eight starts there is no sign that the wandering helps here. (On other data it may: test it again.)
 #
 # ## Further: are the classes the same next time?
 #
-# Fit five times from other starts, and compare who is with whom by the adjusted Rand index: 1 if the groups are the same whatever their names
-# (*label switching*), 0 if they agree as much as chance.
+# Fit five times from other starts, and compare which digits are grouped together by the adjusted Rand index: 1 if the groups are the same
+# whatever their names (*label switching*), 0 if they agree as much as chance.
 
 # %%
 groups, last = [], []
@@ -465,8 +470,8 @@ print(
 assert max(last) - min(last) < 0.2
 
 # %% [markdown]
-# Two of the runs ended in the same place and agree. The others ended a few hundredths of a nat away, and group the digits differently. So read a class as a part of a density, and do not give it a name
-# that a second run would not confirm.
+# All five runs end within a tenth of a nat of each other, yet the agreement of two runs is anything from 0.55 to 1.00. So read a class as a
+# part of a density, and do not give it a name that a second run would not confirm.
 
 # %% [markdown]
 # ## Lecture demo
@@ -496,10 +501,10 @@ assert torch.allclose(turn.result.expected, p @ small, atol=1e-12)
 # 1. A log-linear model weights features; its gradient is features seen minus features expected.
 # 2. With hidden classes EM counts features by the posterior; the M step climbs, and any rise will do.
 # 3. Hard EM climbs the joint of data and chosen classes; stochastic EM draws the classes and wanders.
-# 4. A class must earn its parameters on fresh data against plain features, not only against nothing.
-# 5. All of it needs the sums over $x$ and over $z$. Both explode.
+# 4. Classes must earn their parameters on fresh data, against one class with richer features too.
+# 5. All of it needs the sums over $x$ and over $z$. Both grow exponentially with the number of bits in $x$ and $z$.
 #
 # **To read** Berger, Della Pietra and Della Pietra 1996, *A Maximum Entropy Approach to Natural Language Processing*; Dempster, Laird and Rubin 1977,
 # section 3, for generalised EM; Celeux and Diebolt 1985, for stochastic EM.
 #
-# **The next question** What can you do when $z$ has $2^{40}$ states, and no one can write the posterior down? Notebook 05.
+# **The next question** What can you do when $z$ has $2^{40}$ states, and nobody can list the posterior? Notebook 05.

@@ -68,12 +68,13 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## A posterior out of reach
 #
-# *Binary factors*: $L$ switches. Each that is on adds its column of $W$ to the image, and there is some noise.
+# The model *binary factors* has $L$ binary latent variables, the *switches*. Each switch that is on adds its column of $W$ to the image, and
+# there is Gaussian noise.
 #
 # $$p(z_l = 1) = \pi_l, \qquad x \mid z \sim \mathcal N(W z + b,\; \sigma^2 I), \qquad
 # p(z \mid x) = \frac{p(x, z)}{\sum_{z'} p(x, z')}$$
 #
-# The sum runs over $2^L$ states.
+# The sum in the denominator runs over $2^L$ states.
 
 # %%
 nodes = {f"z{i}": diagram.latent(1.1 * i, 1.2, f"z{'₁₂₃'[i]}") for i in range(3)}
@@ -105,16 +106,17 @@ ask.discuss(
 assert years > 10
 
 # %% [markdown]
-# With $z$ given, the switches are independent. With $x$ given they are not: a switch that explains $x$ makes another needless (*explaining away*). So the
-# posterior is a table that does not factorise. We shall replace it by a $q$ from a family that we can handle, and need to say how good a $q$ is. First in one
-# dimension, where everything can be computed; then back to the switches.
+# Before $x$ is seen, the switches are independent. Given $x$ they are not: a switch that explains $x$ makes another one needless (*explaining
+# away*). So the posterior is a table that does not factorise. We shall replace it by a $q$ from a family that we can handle. For that we must
+# be able to say how good a $q$ is: first in one dimension, where everything can be computed, then for the switches.
 #
 # ## KL divergence
 #
 # $$\mathrm{KL}(q \Vert p) = \int q(z) \log \frac{q(z)}{p(z)}\, dz$$
 #
-# Draws come from $q$. Somebody who expects $p$ is more surprised by them than somebody who expects $q$; KL is the mean difference, in nats. With one latent dimension we can
-# put densities on a grid and integrate by summing (the grid refuses a $q$ that is narrower than its spacing). The oracle is the closed form for two Gaussians:
+# Call $-\log p(z)$ the surprise at $z$ of somebody who expects $p$. On draws from $q$ it is larger, on average, than the surprise of somebody
+# who expects $q$; KL is the mean difference, in nats. With one latent dimension we can put densities on a grid and integrate by summing. The
+# oracle is the closed form for two Gaussians:
 #
 # $$\mathrm{KL}\big(\mathcal N(m, s^2) \,\Vert\, \mathcal N(\mu, \sigma^2)\big) = \log\frac{\sigma}{s} + \frac{s^2 + (m - \mu)^2}{2\sigma^2} - \frac12$$
 
@@ -139,9 +141,9 @@ assert abs(forward - closed_form(p, q)) < 1e-9
 assert abs(backward - closed_form(q, p)) < 1e-9
 
 # %% [markdown]
-# KL is not a distance: it is not symmetric. The two directions differ almost eightfold. If you expect the wide density and draws come from the narrow one, it costs
-# little; the other way round it costs a lot. By Jensen, $-\mathrm{KL} = \mathbb E_q[\log (p/q)] \le \log \mathbb E_q[p/q] = 0$, with equality only if
-# $p = q$ wherever $q > 0$.
+# KL is not a distance: it is not symmetric. The two directions differ almost eightfold. If you expect the wide density and draws come from the
+# narrow one, it costs little; the other way round it costs a lot. By Jensen, $-\mathrm{KL} = \mathbb E_q[\log (p/q)] \le \log \mathbb E_q[p/q]
+# \le 0$, with equality only if $p = q$ almost everywhere.
 
 # %% tags=["check"]
 with seeded(0):
@@ -152,9 +154,10 @@ assert many.min() > 0  # a thousand pairs do not prove it; one could refute it
 # %% [markdown]
 # ## log p(x) = ELBO + KL
 #
-# We want the posterior $p(z \mid x)$, and know only the joint $p(x, z)$. Three derivations of one identity:
+# We want the posterior $p(z \mid x)$, and know only the joint $p(x, z)$. Of the three derivations the first gives a bound, the others also its gap:
 #
-# **1 Jensen.** $\log p(x) = \log \mathbb E_q\big[\tfrac{p(x,z)}{q(z)}\big] \ge \mathbb E_q\big[\log \tfrac{p(x,z)}{q(z)}\big]$. A bound; the gap stays unnamed.
+# **1 Jensen.** $\log p(x) = \log \mathbb E_q\big[\tfrac{p(x,z)}{q(z)}\big] \ge \mathbb E_q\big[\log \tfrac{p(x,z)}{q(z)}\big]$. A bound, but
+# the gap is not named.
 #
 # **2 Multiply by q/q.** $\log p(x) = \mathbb E_q[\log p(x)] = \mathbb E_q\big[\log \tfrac{p(x,z)}{p(z|x)}\big] = \mathbb E_q\big[\log \tfrac{p(x,z)}{q(z)}\big] + \mathbb E_q\big[\log \tfrac{q(z)}{p(z|x)}\big]$. The gap has a name.
 #
@@ -198,7 +201,7 @@ assert abs(joint_plus_entropy - evidence_minus_gap) < 1e-10
 # %% [markdown]
 # ## Mode-covering and mode-seeking
 #
-# One Gaussian for two humps. Which one has the least KL?
+# Approximate a $p$ with two humps by one Gaussian $q$. Which one has the least KL?
 
 # %%
 ask = predict(
@@ -237,8 +240,8 @@ ask.discuss(
 )
 
 # %% [markdown]
-# The expectation in $\mathrm{KL}(q \Vert p)$ is under $q$, which we can draw from; that is why variational inference uses this direction, and why it is
-# *mode-seeking*. Drag $q$ yourself:
+# Least $\mathrm{KL}(p \Vert q)$ is *mode-covering*, least $\mathrm{KL}(q \Vert p)$ is *mode-seeking*. Variational inference uses the second:
+# its expectation is under $q$, from which we can draw. Drag $q$ yourself:
 
 # %%
 seek = explore("kl_explorer", apart=5.0)
@@ -272,11 +275,12 @@ for i in range(2):  # a general optimiser that knows nothing of our gradients fi
 # %% [markdown]
 # ## Mean field: each factor in turn
 #
-# Suppose $q(z) = \prod_d q_d(z_d)$. With all factors but one fixed, the ELBO is maximised by
+# Suppose $q(z) = \prod_d q_d(z_d)$: this family is called *mean field*. With all factors fixed but $q_d$, the ELBO is maximised by
 #
 # $$\log q_d^*(z_d) = \mathbb E_{q_{-d}}[\log p(x, z)] + \text{const}$$
 #
-# For a correlated Gaussian $p = \mathcal N(\mu, \Sigma)$ with precision $A = \Sigma^{-1}$ that is a Gaussian with
+# where the expectation is under all the other factors. To update one factor after the other is *coordinate ascent variational inference*
+# (CAVI). For a correlated Gaussian $p = \mathcal N(\mu, \Sigma)$ with precision $A = \Sigma^{-1}$ the best factor is a Gaussian with
 #
 # $$m_d \leftarrow \mu_d - \frac{1}{A_{dd}} \sum_{e \ne d} A_{de}(m_e - \mu_e), \qquad s_d^2 = \frac1{A_{dd}}$$
 
@@ -326,7 +330,7 @@ ask.discuss(
 )
 
 # %% [markdown]
-# The closer the coordinates go together, the narrower is $q$ and the shorter are the stairs. Turn the correlation, and let it walk:
+# The stronger the correlation, the narrower is $q$ and the shorter are the steps. Change the correlation, and let the mean walk:
 
 # %%
 stairs = explore("staircase")
@@ -334,12 +338,13 @@ stairs = explore("staircase")
 # %% [markdown]
 # ## Variational EM: learning through an inexact q
 #
-# Back to the switches. Mean field with $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$ has its update in closed form:
+# Back to the switches. Mean field with $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$ has its update in closed form ($w_l$ is column $l$ of $W$):
 #
 # $$\mathrm{logit}\, m_{nl} = \mathrm{logit}\, \pi_l + \frac{w_l^\top (x_n - b - \sum_{k \ne l} w_k m_{nk})}{\sigma^2} - \frac{\lVert w_l \rVert^2}{2 \sigma^2}$$
 #
-# *Variational EM* alternates: some sweeps of this for E, and an M step with $q$ in the posterior's place. It climbs the ELBO. When it stops, has it found the
-# maximum of $\log p(x)$? To know, we take a case where the posterior is *not* out of reach: bars on $3 \times 3$ pixels, six switches, 64 states.
+# *Variational EM* alternates: some sweeps of this update as the E step, then an M step with $q$ in the posterior's place. It climbs the ELBO.
+# When it stops, has it found the maximum of $\log p(x)$? To find out, we take a case where the posterior is *not* out of reach: bars on $3
+# \times 3$ pixels, six switches, 64 states.
 
 
 # %%
@@ -392,7 +397,7 @@ ask.discuss(
 )
 
 # %% [markdown]
-# So when $\theta$ moves, raising the ELBO is not lowering the KL, nor raising $\log p(x)$. What variational EM has learnt in place of the bars:
+# So when $\theta$ moves as well, a higher ELBO need not mean a higher $\log p(x)$. What variational EM has learnt in place of the bars:
 
 # %%
 learnt = [truth.W, runs[0][4].W, runs[1][4].W]
@@ -408,7 +413,7 @@ plots.show(
 )
 
 # %% [markdown]
-# And where the posterior *is* out of reach, it is what we have: forty switches on the small digits, $2^{40}$ states each.
+# Where the posterior *is* out of reach, variational EM can still be run: forty switches on the small digits, $2^{40}$ states each.
 
 # %%
 images = torch.tensor(load_digits().data / 16)
@@ -429,16 +434,19 @@ print(
 # %% [markdown]
 # ## Amortised inference: one net instead of N fits
 #
-# So far each $x$ had its own $q$. With $N$ data and $L$ latent dimensions a Gaussian $q$ has a pair $(\mu_n, \sigma_n)$ each. What is optimised:
+# So far each $x$ had its own $q$. With $N$ data and $L$ latent dimensions, Gaussian $q$ have a pair $(\mu_n, \sigma_n)$ for each datum and
+# dimension. How many numbers are optimised, with $|\cdot|$ for the number of parameters:
 #
 # $$\text{per datum: } |\theta| + 2LN \qquad\qquad \text{amortised: } |\theta| + |\gamma|$$
 #
-# An *inference network* maps any $x$ to $q(z \mid x)$, new ones included. For a single $x$ it may be worse. What is lost splits in two,
+# An *inference network* with parameters $\gamma$ maps any $x$, also a new one, to $q(z \mid x)$. For a given $x$ its $q$ may be worse than one
+# fitted to that $x$ alone. The loss has two parts:
 #
 # $$\log p(x) - \mathrm{ELBO}_\text{net} = \underbrace{\log p(x) - \mathrm{ELBO}_\text{best Gaussian}}_{\text{approximation gap}} + \underbrace{\mathrm{ELBO}_\text{best Gaussian} - \mathrm{ELBO}_\text{net}}_{\text{amortisation gap}}$$
 #
-# and the second is larger on data that the net was not trained on: the *generalisation gap*. The model: $z \sim \mathcal N(0, 1)$ drawn out into a curve, $x
-# \mid z \sim \mathcal N\big((\sin 2z,\; z),\, 0.4^2 I\big)$; one latent dimension, so that a grid knows the truth.
+# The amortisation gap is larger on data that the net was not trained on; the difference is the *generalisation gap*. The model puts points near a
+# curve in the plane: $z \sim \mathcal N(0, 1)$, $x \mid z \sim \mathcal N\big((\sin 2z,\; z),\, 0.4^2 I\big)$. With one latent dimension a grid
+# gives $\log p(x)$.
 
 # %%
 line = grid(-6, 6, 401)
@@ -540,8 +548,10 @@ ask.discuss(
 # %% [markdown]
 # ## Further: the bound as a thermometer
 #
-# Variational EM in closed form, with one weight. Two causes add up, $x = w (z_1 + z_2) + \text{noise}$, and given $x$ they are correlated: if one is large, the other need not be. The glass ends at $\log p(x)$, the
-# liquid stands at the ELBO. Press *E: best q of two factors* and *M* in turn, until nothing moves: the peak of the dotted curve, to the left of the blue one's. Then the same with *best q of all*, which touches.
+# Here is variational EM with a single weight, all in closed form. Two causes add up, $x = w (z_1 + z_2) + \text{noise}$, and given $x$ they are
+# correlated: if one is large, the other need not be. The glass ends at $\log p(x)$, the liquid stands at the ELBO. Press *E: best q of two
+# factors* and *M* in turn, until nothing moves. You end at the peak of the dotted curve, to the left of the peak of the blue curve, $\log
+# p(x)$. Then do the same with *E: best q of all*: after it the liquid reaches the top.
 
 # %%
 thermometer = explore("thermometer")
@@ -555,16 +565,19 @@ assert abs(on_curve.elbo + on_curve.gap - on_curve.log_p) < 1e-12
 assert w_inexact < math.sqrt((2 - 0.25) / 2) - 0.2  # maximum likelihood matches the mean square, 2 w^2 + 0.25 = 2
 
 # %% [markdown]
-# Two factors settle at the smaller weight, $0.69$ in place of $0.94$: with less $w$ the causes are less correlated, so the gap is smaller. The ELBO is highest there, and $\log p(x)$ is not.
+# With two factors the weight settles at $0.69$ in place of $0.94$: a smaller $w$ makes the causes less correlated given $x$, and so the gap
+# smaller. The ELBO is highest there, and $\log p(x)$ is not.
 
 # %% [markdown]
 # ## Further: the running example
 #
-# From here on every method of the course meets the same thirty images once, always judged by exact $\log p(x)$. The world: toss a coin for lying or standing, then switch each of
-# the four bars of a $4 \times 4$ image on with probability 0.2. Its entropy, 2.41 nats, is the best mean $-\log p(x)$ that any model can have. The model: eight binary switches
-# over the sixteen pixels, and one more switch over the eight, $2^9 = 512$ states. Its pixels are coins, so mean field has no update in closed form, and we climb the ELBO of a free
-# $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$ for each of the thirty images by its gradient. The rival climbs exact $\log p(x)$. Both see all images in each step, and both have the best of
-# the rates 0.1, 0.2 and 0.4, chosen on other starts.
+# From here on every method of the course meets the same thirty images once, always judged by exact $\log p(x)$. The world: toss a coin for
+# lying or standing, then switch each of the four bars of a $4 \times 4$ image on with probability 0.2. Its entropy, 2.41 nats, is the best mean
+# $-\log p(x)$ that any model can have. The model: one switch acts on eight more switches, and these act on the sixteen binary pixels; $2^9 =
+# 512$ latent states. Here mean field has no update in closed form. So each of the thirty images has its own $q(z_n) = \prod_l
+# \mathrm{Bernoulli}(m_{nl})$, and we climb the ELBO by its gradient. The rival climbs exact $\log p(x)$. Both see all images in each step, and
+# both have the best of the rates 0.1, 0.2 and 0.4, chosen on other starts. (It is 0.1 for the rival and 0.4 for variational EM, the two ends of
+# that range; so a wider range might change the result.)
 
 # %%
 world, every_z = bars(4, 0.2), states(9)
@@ -629,8 +642,8 @@ assert stats.ttest_ind(by_likelihood, by_bound, equal_var=False).pvalue > 0.01
 assert gap.mean() < 0.2
 
 # %% [markdown]
-# The gap is small here, and no bias is seen. Where the noisy bars showed a bias, the gap was larger. Is the size of the gap the reason? Take the noise from the noisy bars, and
-# leave all else as it was.
+# The gap is small here, and no bias is seen. The noisy bars showed a bias, and their gap at the truth was larger, 0.10. Is the size of the gap
+# the reason? Lower the noise of those bars, and leave all else as it was.
 
 # %%
 for variance in (0.3, 0.1):  # it was 0.6
@@ -644,9 +657,10 @@ assert gap_truth > 0.05
 assert loss < 0.01
 
 # %% [markdown]
-# No. The gap at the truth is nearly what it was (0.10), and the loss is gone. But look at the gap after variational EM: now it is not reduced. Variational EM moves only where a smaller
-# gap can be had for a small loss of $\log p(x)$, and with little noise no other $W$ explains the images nearly as well. So the size of a gap does not tell you the bias. In notebook 06 further
-# methods meet the thirty images, and how $q$ is led through the first steps turns out to matter most.
+# No. The gap at the truth is nearly what it was, and the loss is almost gone. But look at the gap after variational EM: now it is hardly
+# reduced. Variational EM gives up $\log p(x)$ only where that buys a smaller gap. A likely reading: with little noise no other $W$ explains the
+# images nearly as well. In any case the size of a gap does not tell you the bias. In notebook 06 further methods meet the thirty images, with
+# more steps; there, how $q$ is led through the first of them turns out to matter most.
 #
 # ## Further: where the gaps sit
 #
@@ -674,13 +688,13 @@ print(
 assert share > 0.2  # four times their number
 
 # %% [markdown]
-# A few points have much of it: those between two bends, where two stretches of the curve explain the same $x$, and no single Gaussian can say so. Only a
-# richer $q$ or several samples (notebook 09) will close that.
+# A few points have much of it: those between two bends, where two stretches of the curve explain the same $x$, and no single Gaussian can say
+# so. A richer $q$, or several samples (notebook 09), can make this gap smaller.
 #
 # ## Further: the same by gradient
 #
-# Coordinate ascent needs an update in closed form. A gradient does not. Write $q$ with $\gamma = (m, \log s)$ and climb the ELBO; with samples in place of the
-# closed form this becomes notebook 07.
+# Coordinate ascent needs an update in closed form; gradient ascent does not. Write the $q$ of the staircase with $\gamma = (m, \log s)$ and
+# climb its ELBO. Notebook 07 does this with samples, where the ELBO has no closed form.
 #
 # $$\mathrm{ELBO}(\gamma) = -\tfrac12 (m-\mu)^\top A (m-\mu) - \tfrac12 \sum_d A_{dd} s_d^2 + \sum_d \log s_d + \text{const}$$
 
@@ -699,8 +713,9 @@ assert torch.allclose((2 * log_s).exp(), fit.var, atol=1e-4)
 # %% [markdown]
 # ## Further: variational inference against MCMC
 #
-# The rival of an approximate $q$ is to draw from the posterior itself: *Gibbs sampling* visits one switch after the other and tosses it given all others. In the limit
-# it is right. Mean field never is, but it is done soon. The truth is the enumeration.
+# The rival of an approximate $q$ is to draw from the posterior itself: *Gibbs sampling* visits one switch after the other and tosses it given
+# all others. In the limit of many draws it is right. Mean field needs only a few sweeps, but is right only if the posterior factorises. The
+# oracle is the enumeration.
 
 
 # %%
@@ -740,12 +755,12 @@ assert field[2] < error[3]
 assert error[-1] < field[-1]
 
 # %% [markdown]
-# A sweep visits each switch once, in both. Mean field is better while sweeps are few; Gibbs sampling is better when there is time.
+# A sweep visits each switch once, in both. Here mean field is better after a few sweeps, and Gibbs sampling after many.
 #
 # ## Lecture demo
 #
-# Drag the orange dot: it is the peak of $q$. Sideways moves it, upwards narrows it. Right, the green line is the ELBO. The red bar is the KL: it always
-# reaches from the ELBO to the dotted line, $\log p(x)$.
+# Drag the orange dot: it is the peak of $q$. Sideways moves it, upwards narrows it. On the right, the green line is the ELBO. The red bar is
+# the KL: it always reaches from the ELBO to the dotted line, $\log p(x)$.
 #
 # <details><summary>Speaker note</summary>
 #
@@ -765,11 +780,12 @@ explorer = explore("kl_explorer")
 # 1. A posterior over $L$ dependent switches has $2^L$ entries. A $q$ from a family that we can handle takes its place.
 # 2. $\log p(x) = \mathrm{ELBO} + \mathrm{KL}(q \Vert p(z \mid x))$. For fixed $\theta$, raising the ELBO is lowering the KL.
 # 3. $\mathrm{KL}(q \Vert p)$ is mode-seeking; mean field has the right centre of a Gaussian, and variances that are too small.
-# 4. Variational EM climbs the ELBO, and trades $\log p(x)$ for a posterior that is easier to approximate.
-# 5. A net that infers pays an amortisation gap on top of the approximation gap, and more on data it has not seen.
+# 4. Variational EM climbs the ELBO, and can trade $\log p(x)$ for a posterior that is easier to approximate.
+# 5. An inference network adds an amortisation gap to the approximation gap, and a larger one on data it has not seen.
 #
 # **To read** Bishop, *Pattern Recognition and Machine Learning* (2006), chapter 10; Blei, Kucukelbir and McAuliffe, *Variational Inference: A Review for
 # Statisticians* (2017); Turner and Sahani, *Two problems with variational expectation maximisation for time series models* (2011); Cremer, Li and Duvenaud,
 # *Inference Suboptimality in Variational Autoencoders* (2018).
 #
-# **The next question** How could a net learn to infer, if nobody can compute gradients of the ELBO yet? The oldest answer sleeps and dreams: notebook 06.
+# **The next question** How can a net learn to infer where no grid and no closed form gives the ELBO's gradient? The oldest answer is
+# wake-sleep: notebook 06.

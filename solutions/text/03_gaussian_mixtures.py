@@ -11,16 +11,16 @@
 #
 # After these exercises you will be able to
 #
-# - write EM for mixtures that the notebook did not fit: labels half known, one shape for all components, coins;
+# - write EM for mixtures that the notebook did not fit: labels half known, one covariance for all components, binary data;
 # - make the likelihood of a mixture grow without bound, and repair it by a floor;
 # - count free parameters, and choose the number of components by BIC.
 #
-# **Time** 155 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
+# **Time** 160 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
 # density in $D$ dimensions.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x_n$ | `x` | $N \times D$ | observed data, a row a datum |
+# | $x_n$ | `x` | $N \times D$ | observed data, one datum per row |
 # | $\pi_c$ | `weights` | $C$ | $p(z = c)$ |
 # | $\mu_c$ | `means` | $C \times D$ | the components' means |
 # | $\Sigma_c$ | `covariances` | $C \times D \times D$ | the components' covariances |
@@ -55,7 +55,7 @@ from lvmteach.runtime import seeded
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# Data for all exercises: 300 points from three components, which we forget at once.
+# Data for all exercises but one: 300 points from three components. Their labels are used in exercise 03.2 only.
 
 # %%
 centres = torch.tensor([[-2.0, 0.0], [2.0, 1.0], [1.0, -2.5]])
@@ -125,7 +125,8 @@ assert np.allclose(log_p_xz, np.stack(columns, 1), atol=1e-10)  # rounding
 # Somebody has looked at some of the data and ruled labels out: "this one is not of kind 2". So for each datum a set of labels is
 # allowed; for most data it is all of them, for a few it is a single one. Return $p(z_n = c \mid x_n,\, z_n \text{ is allowed})$.
 #
-# - `log_p_xz` $(N, C)$: the log joint in nats, from $-2000$ to $900$. A label that is ruled out may be 1500 nats ahead of the others.
+# - `log_p_xz` $(N, C)$: the log joint in nats, from $-2000$ to $900$. The log joint of a label that is ruled out may be 1500 nats above that of
+#   the others.
 # - `allowed` $(N, C)$: True or False, at least one True in each row.
 # - Result: $(N, C)$, each row a distribution.
 #
@@ -155,8 +156,8 @@ def partial_labels(log_p_xz, allowed):
 partial_labels = check.partial_labels(partial_labels)
 
 # %% [markdown]
-# With all labels allowed these are the responsibilities of the notebook; from here on they are given. Now tell the E step the labels
-# of thirty data. **Before you look:** which points will have mixed colours?
+# With all labels allowed these are the responsibilities of the notebook; from here on they are given. Now tell the E step the labels of thirty
+# data. **Before you look:** for which points will the largest responsibility be low?
 
 
 # %%
@@ -224,7 +225,7 @@ log_likelihood = check.log_likelihood(log_likelihood)
 # Suppose that all components share one covariance, $\Sigma_c = \Sigma$ (it is called *tied*). For given responsibilities return the
 # `(weights, means, covariance)` that maximise
 # $\sum_n \sum_c r_{nc} \big[ \log \pi_c + \log \mathcal N(x_n \mid \mu_c, \Sigma) \big]$.
-# The notebook has the formula for covariances of their own. Derive the tied one.
+# The notebook has the formula for one covariance per component. Derive the tied one.
 #
 # - `x` $(N, D)$; `r` $(N, C)$, each row a distribution, and each column with some mass.
 # - `weights` $(C)$, `means` $(C, D)$, `covariance` $(D, D)$.
@@ -258,8 +259,8 @@ def tied_step(x, r):
 tied_step = check.tied_step(tied_step)
 
 # %% [markdown]
-# Your functions are EM. scikit-learn starts from the same parameters. Plotted is how far $\log p(x)$ still is from its end, on a log
-# axis: a curve that rises soon looks flat.
+# Together your functions make EM. scikit-learn starts from the same parameters. The plot shows how far $\log p(x)$ still is from its final
+# value, on a log axis so that late gains can be seen.
 
 # %%
 weights, means, shape = start[0], start[1], torch.eye(2)
@@ -289,7 +290,7 @@ plots.show(
 # *15 minutes, difficulty 2 of 3, from notebook 03 "The log of a sum"*
 #
 # All components are round now, $\Sigma_c = s_c^2 I$. Find the gradient of $\log p(x_1, \dots, x_N)$ for each $\log s_c$ by Fisher's identity:
-# differentiate $\log p(x_n, z_n = c)$, and average by the posterior. By hand, without autograd. You have not seen this formula.
+# differentiate $\log p(x_n, z_n = c)$, and average by the posterior. By hand, without autograd. The notebook does not have this formula.
 #
 # - `x` $(N, D)$; `weights` $(C)$; `means` $(C, D)$; `scales` $(C)$.
 # - Result: $(C)$, summed over the data.
@@ -320,8 +321,8 @@ def scale_gradient(x, weights, means, scales):
 scale_gradient = check.scale_gradient(scale_gradient)
 
 # %% [markdown]
-# Where is it zero? Set it to zero, and you have the M step for round components: $s_c^2 = \sum_n r_{nc} \lVert x_n - \mu_c \rVert^2 / (D N_c)$. So climb to a flat place by
-# EM, and let finite differences of scipy's density judge the slope on the way.
+# Set it to zero, with $r$ held fixed, and you have the M step for round components: $s_c^2 = \sum_n r_{nc} \lVert x_n - \mu_c \rVert^2 / (D
+# N_c)$. Here finite differences of scipy's density judge the gradient at the starting means, with scales of one.
 
 # %%
 weights, means, scales = torch.full((3,), 1 / 3), start[1], torch.ones(3)
@@ -348,9 +349,9 @@ for c in range(3):
 #
 # *10 minutes, difficulty 1 of 3, from notebook 03 "A likelihood without a maximum"*
 #
-# Build the mixture of two components that breaks maximum likelihood. The first is *the* Gaussian of all data: the one
-# with the highest likelihood. The second is round, has scale $s$ in every direction, and sits on datum $n$. Return
-# `(weights, means, covariances)`, the weights a half each.
+# Build the mixture of two components that breaks maximum likelihood. The first is the single Gaussian that has the highest likelihood for all
+# data. The second is round, has scale $s$ in every direction, and sits on datum $n$. Return
+# `(weights, means, covariances)`, with weights of one half each.
 #
 # - `x` $(N, D)$; `n` an index; `s` a scale, a number.
 # - Results: $(2)$, $(2, D)$, $(2, D, D)$, the wide component first.
@@ -433,8 +434,8 @@ print(f"the last tenth of the scale gained {ends[-1] - ends[-5]:.4f} nats")  # f
 assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one factor 1/s for each dimension
 
 # %% [markdown]
-# It still lies below the good fit, and yet it will pass it: on this line there is no last point. So *the maximum* of
-# the likelihood is not what you want, and not what EM finds when it does well.
+# It still lies below the good fit, but it rises without end as $s \to 0$, and will pass it. So *the maximum* of the likelihood is not what you
+# want, and not what EM finds when it does well.
 #
 # ## Exercise 03.8: a floor
 #
@@ -449,7 +450,7 @@ assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one facto
 # with $\mu_c$ the weighted mean, as before. The given `m_step` is the notebook's, without a floor.
 #
 # - `x` $(N, D)$; `r` $(N, C)$, each row a distribution; `least` $v > 0$, a number, a variance.
-# - Result: $(C, D, D)$. It exists for a component that owns one datum only.
+# - Result: $(C, D, D)$. It exists even for a component that owns a single datum.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -486,8 +487,8 @@ def floor(x, r, least):
 floor = check.floor(floor)
 
 # %% [markdown]
-# The numeric check of the derivation: five thousand other covariances that are allowed. One of them could refute it. Among the rivals is the one that
-# scikit-learn would take, which adds $v$ to the diagonal.
+# A numeric check of the derivation: five thousand other covariances that are allowed. One of them could refute it. A further rival is what
+# scikit-learn would take: it adds $v$ to the diagonal.
 
 # %%
 r = responsibilities(log_joint(x, *start))
@@ -577,7 +578,7 @@ def bic(log_lik, N, C, D, covariance):
 bic = check.bic(bic)
 
 # %% [markdown]
-# Let scikit-learn fit, and choose by your number. **Which curve will be lowest, and where?**
+# Let scikit-learn fit, and choose by your BIC. **Which curve will be lowest, and where?**
 
 # %%
 fig, ax = plots.figure()
@@ -628,7 +629,7 @@ def bernoulli_step(x, weights, p):
 bernoulli_step = check.bernoulli_step(bernoulli_step)
 
 # %% [markdown]
-# Digits as ink or no ink, ten components. **Before you look:** what will the ten pictures show?
+# Fit ten components to digits whose pixels are ink or no ink. **Before you look:** what will the ten pictures of $p_c$ show?
 
 # %%
 ink = (torch.tensor(load_digits().data) > 7).double()
@@ -687,9 +688,9 @@ for name, covariances in (("one shape", shape.expand(3, 2, 2)), ("own shapes", m
 # %% [markdown]
 # ## An open problem
 #
-# No check here, and no single answer. The floor of exercise 03.8 needs a number, the prior of the notebook two. Choose them for data that you have
-# never seen: in which units is $v$, and what should become of it when somebody measures in millimetres instead of
-# metres? When $D$ grows, or $C$? Propose a rule that depends on `x` and `C` alone, and look for data on which it fails.
+# No check here, and no single answer. The floor of exercise 03.8 needs one number, the prior of the notebook two. Choose them for data that you
+# have never seen: in which units is $v$? How should it change when somebody measures in millimetres instead of metres, when $D$ grows, or when
+# $C$ does? Propose a rule that depends on `x` and `C` alone, and look for data on which it fails.
 
 # %%
 # Your experiments.
@@ -700,11 +701,11 @@ for name, covariances in (("one shape", shape.expand(3, 2, 2)), ("own shapes", m
 # - The log joint is the only place where the density enters; everything else in EM is a softmax, a sum, and weighted
 #   averages.
 # - Components are alternatives and add inside the logarithm; data are independent and add outside.
-# - The M step is the fit with known labels, with counts replaced by responsibilities; with one shape for all, the scatters add up.
-# - A component on one datum raises the likelihood without bound; a floor under its widths stops it, and EM still climbs.
+# - The M step is the fit with known labels, with counts replaced by responsibilities; with one covariance for all, the components' scatter
+#   matrices add up.
+# - A component on one datum raises the likelihood without bound; a floor under its widths stops this, and EM still climbs.
 # - BIC charges half of $\log N$ nats for each free parameter, on the scale of the log-likelihood.
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 9; Fraley and Raftery 2007, for the prior.
 #
-# **The next question** What takes the place of the E step when the posterior has no closed form? Notebook 05 and its
-# exercises.
+# **The next question** What takes the place of the M step when it has no closed form? Notebook 04 and its exercises.

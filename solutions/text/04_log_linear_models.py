@@ -11,16 +11,16 @@
 #
 # After these exercises you will be able to
 #
-# - learn a log-linear model from data with holes, by the features expected given what was seen;
-# - say how its log-likelihood curves, and climb it in a few steps of Newton's method;
-# - say what hard EM climbs, and what a model with too many parameters can tell.
+# - learn a log-linear model from data with missing entries, by the features expected given what was seen;
+# - compute the second derivatives of its log-likelihood, and climb it in a few steps of Newton's method;
+# - say what hard EM climbs, and what a model with too many parameters cannot tell.
 #
-# **Time** 75 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 04; second derivatives of a logarithm
+# **Time** 70 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 04; second derivatives of a logarithm
 # of a sum.
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x'$ | `outcomes` | $M \times D$ | all $M$ outcomes, a row each |
+# | $x'$ | `outcomes` | $M \times D$ | all $M$ outcomes, one per row |
 # | $f(x')$ | `features` | $M \times F$ | features of each |
 # | $x_n$ | `x` | $N \times D$ | data; what was not seen is NaN |
 # | $w$ | `w` | $F$ | a weight for each feature; one class |
@@ -59,7 +59,7 @@ torch.set_default_dtype(torch.float64)
 #
 # $$\nabla_w \frac1N \sum_n \log p(x_{n, o_n} \mid w) = \frac1N \sum_n \mathbb E\big[f(x) \mid x_{n, o_n}, w\big] - \mathbb E[f(x) \mid w],$$
 #
-# and "seen" is an expectation itself. Return the first of the two terms.
+# but now the features "seen" are themselves an expectation. Return the first of the two terms.
 #
 # - `w` $(F)$; `features` $(M, F)$ and `outcomes` $(M, D)$, zeros and ones, row by row; `x` $(N, D)$ of zeros, ones and NaN. Scores
 #   $w \cdot f$ may be in the hundreds. In some rows of `x` nothing was seen, in some all.
@@ -92,7 +92,8 @@ clamped = check.clamped(clamped)
 
 # %% [markdown]
 # Data: the middle of each 8 x 8 digit as six blocks, dark or light: 64 outcomes. Features: the six blocks, and for each
-# of the three rows whether both of its blocks are dark. Then each block is hidden with probability 0.4.
+# of the three rows whether both of its blocks are dark. Then each block is hidden with probability 0.4, whatever it shows; so the holes may be
+# ignored (MAR, notebook 02).
 
 # %%
 images = load_digits().images[:, 1:7, 2:6]
@@ -139,8 +140,8 @@ print(f"largest slope {truth.abs().max():.4f}, largest difference {(slope - trut
 assert torch.allclose(slope, truth, atol=1e-12)  # rounding
 
 # %% [markdown]
-# Now learn in three ways: from all digits without holes, from what was seen of each, and from the few digits that are whole. All are judged
-# on the whole digits. **Which share of the loss of the third way does the second win back?** (No two feature vectors are further
+# Now learn in three ways: from all digits without holes, from what was seen of each, and from the few digits that are whole. All are judged on
+# all digits, without holes. **How much less than the third way does the second lose?** (No two feature vectors are further
 # apart than 3, so the curvature is at most $1.5^2$ and a step of $1 / 1.5^2$ cannot overshoot.)
 
 
@@ -173,7 +174,7 @@ assert all(0 < seen < whole / 3 for seen, whole in losses)
 # *20 minutes, difficulty 2 of 3, from notebook 04 "A log-linear model"*
 #
 # Without holes the log-likelihood a datum is $w \cdot \bar f - \log Z(w)$. Notebook 04 climbed it by its gradient and said that it has one maximum.
-# Differentiate once more: return the matrix of second derivatives. You have not seen this formula; you know the matrix by another name.
+# Differentiate once more: return the matrix of second derivatives. The notebook does not have this formula, but you know the matrix by another name.
 #
 # - `w` $(F)$, `features` $(M, F)$, with scores in the hundreds. Result: $(F, F)$. By hand, without autograd.
 #
@@ -335,7 +336,8 @@ check.saturated(answer)
 #
 # - What is hidden, a class or a bit, is filled in by the posterior: features seen become features expected given what was seen.
 # - The log-likelihood curves by minus the covariance of the features. With nothing hidden it has one maximum, and Newton's method finds it in a few steps.
-# - Hard EM climbs the joint of data and chosen classes. A *saturated* model, with as many parameters as outcomes, fits, and explains nothing.
+# - Hard EM climbs the joint of data and chosen classes. A *saturated* model, with more parameters than $p(x)$ has free probabilities, cannot
+#   tell which classes made the data.
 #
 # **To read** Berger, Della Pietra and Della Pietra 1996; Dempster, Laird and Rubin 1977, section 3, for EM that does not finish its M step.
 #

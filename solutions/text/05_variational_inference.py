@@ -11,11 +11,11 @@
 #
 # After these exercises you will be able to
 #
-# - compute the KL divergence of two Gaussians, and say which of its directions is dear;
+# - compute the KL divergence of two Gaussians, and say which of its directions costs more;
 # - prove $\mathrm{ELBO} \le \log p(x)$, name the gap, and say when it is zero;
 # - write the ELBO of a Gaussian $q$ by hand, and watch it tighten as $q$ improves;
 # - update a factorised $q$ coordinate by coordinate;
-# - write the M step of variational EM for a noise, with what $q$ is unsure of;
+# - write the M step of variational EM for the noise variance, and count in it what $q$ is unsure of;
 # - prove that mean field's update is the best factor.
 #
 # **Time** 145 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 05; Gaussian
@@ -24,7 +24,7 @@
 # | maths | code | shape | meaning |
 # |---|---|---|---|
 # | $m, s$ | `m`, `s` | $B \times L$ | mean and standard deviation of $q(z \mid x)$ |
-# | $\log p(x, z)$ | `log_p_xz` | $N \times C$ | log joint, a row a datum, a column a state of $z$, nats |
+# | $\log p(x, z)$ | `log_p_xz` | $N \times C$ | log joint, one datum per row, one state of $z$ per column, nats |
 # | $q(z)$ | `q` | $N \times C$ | a distribution in each row |
 # | $W, \sigma$ | `W`, `noise` | $D \times L$, number | linear decoder, standard deviation of its noise |
 # | $\mu, \Sigma$ | `mu`, `cov` | $D$, $D \times D$ | mean and covariance of a target Gaussian |
@@ -93,7 +93,7 @@ def gaussian_kl(m_q, s_q, m_p, s_p):
 gaussian_kl = check.gaussian_kl(gaussian_kl)
 
 # %% [markdown]
-# ## Exercise 05.2: which is dearest?
+# ## Exercise 05.2: which costs most?
 #
 # *5 minutes, difficulty 1 of 3, from notebook 05 "KL divergence"*
 #
@@ -101,14 +101,14 @@ gaussian_kl = check.gaussian_kl(gaussian_kl)
 #
 # - **a** $\mathcal N(0, 0.1^2)$, ten times too narrow
 # - **b** $\mathcal N(0, 10^2)$, ten times too wide
-# - **c** $\mathcal N(3, 1)$, three scales beside it
+# - **c** $\mathcal N(3, 1)$, three standard deviations away
 # - **d** **a** and **b** alike: both scales are wrong by the factor ten
 #
 # Write the letter in quotes, in place of the dots.
 #
 # <details><summary>Hint 1</summary>
 #
-# Draw from $q$. How surprised is somebody who expects $p$?
+# Draw from $q$. How surprised is somebody who expects $p$, that is, how large is $-\log p$?
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -241,7 +241,7 @@ def gap(log_p_xz, q):
 gap = check.gap(gap)
 
 # %% [markdown]
-# The numeric check of your proof: a thousand random $q$ and joints. One of them could refute it.
+# A numeric check of your proof: a thousand random $q$ and joints. One of them could refute it.
 
 # %%
 with seeded(41):
@@ -366,7 +366,7 @@ assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
 #
 # *15 minutes, difficulty 2 of 3, from notebook 05 "Further: the same by gradient"*
 #
-# Usually nobody hands you the best $q$: climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent on
+# The best $q$ is rarely known in closed form. Then climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent on
 # the ELBO of each datum, in $m$ and in $\log s$ at once,
 # $\gamma \leftarrow \gamma + \texttt{rate} \cdot \nabla_\gamma \mathrm{ELBO}$. Return the bounds on the way.
 #
@@ -376,8 +376,8 @@ assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
 #
 # <details><summary>Hint 1</summary>
 #
-# Each datum has parameters of its own. Of which number of the whole batch is the gradient right for each of them: the
-# sum of the bounds, or their mean?
+# Each datum has parameters of its own. Which should you differentiate, so that each datum gets the gradient of its own bound: the sum of the
+# bounds over the batch, or their mean?
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -408,7 +408,7 @@ climb = check.climb(climb)
 
 # %% [markdown]
 # Climb twice: with the orthogonal $W$, and with one whose columns point almost the same way. **Will both bounds reach
-# $\log p(x)$?** The answer is known in closed form: what stays open is
+# $\log p(x)$?** The gap that remains is known in closed form:
 # $\frac12 \big( \sum_l \log A_{ll} - \log\det A \big)$.
 
 # %%
@@ -473,8 +473,7 @@ def cavi_sweep(mean, mu, cov):
 cavi_sweep = check.cavi_sweep(cavi_sweep)
 
 # %% [markdown]
-# The target picture: the means walk to the centre at right angles, and $q$ stays too narrow in either
-# coordinate.
+# The means walk to the centre at right angles, and $q$ is too narrow in either coordinate.
 
 # %%
 mu, deviations = torch.tensor([0.5, 1.0]), torch.tensor([1.5, 0.9])
@@ -576,7 +575,8 @@ def noise_step(x, W, b, m):
 noise_step = check.noise_step(noise_step)
 
 # %% [markdown]
-# How large is the share of the doubt? **Before you look:** what happens to $\sigma^2$ if you leave it out, in each M step anew?
+# How much of $\sigma^2$ comes from the doubt, the variance of the switches under $q$? **Before you look:** will an M step without it be too
+# large or too small?
 
 # %%
 bars = torch.cat([torch.eye(3).repeat_interleave(3, 1), torch.eye(3).repeat(1, 3)])
@@ -665,17 +665,15 @@ check.which_gap(answer)
 # %% [markdown]
 # ## Summary
 #
-# - The KL of Gaussians is a logarithm and two squares, measured in the second one's scale; too wide is dearer than too
-#   narrow.
+# - The KL of Gaussians is a logarithm and two squares, measured in the second one's scale; a $q$ that is $k$ times too wide costs more than one
+#   that is $k$ times too narrow.
 # - $\log p(x) = \mathrm{ELBO} + \mathrm{KL}(q \Vert p(z \mid x))$: the bound tightens as $q$ nears the posterior, and touches there
 #   only.
-# - A factorised $q$ stops at a gap that its family cannot close; its variances are those of one coordinate when the others
-#   are known.
+# - A factorised $q$ stops at a gap that its family cannot close; for a Gaussian its variances are those of one coordinate when the others are known.
 # - Coordinate ascent uses each update at once; the closer the coordinates go together, the shorter its steps.
-# - An M step through $q$ counts what $q$ is unsure of: without it the noise comes out too small.
+# - An M step counts what $q$ is unsure of: without it the noise comes out too small.
 #
 # **To read** Bishop 2006, *Pattern Recognition and Machine Learning*, chapter 10; Blei, Kucukelbir and McAuliffe 2017,
 # *Variational Inference: A Review for Statisticians*.
 #
-# **The next question** Who fits $q$, if a network should do it and there is no gradient of the bound yet? Notebook 06 and
-# its exercises.
+# **The next question** How can a network learn to give $q$ where no closed form gives the gradient of the bound? Notebook 06 and its exercises.
