@@ -12,9 +12,9 @@
 # After this notebook you will be able to
 #
 # - choose an observation model for counts, and tell a probability mass from a density;
-# - say why a Gaussian likelihood may have no maximum, and keep an outlier from turning your axes;
-# - train on data with holes by a bound on the observed part alone, and fill the holes in three ways;
-# - say where pseudo-Gibbs sampling settles, and repair it.
+# - say why a Gaussian likelihood may have no maximum, and keep an outlier from turning the axis that you fit;
+# - train on data with missing values by a bound on the observed part alone, and fill in the rest in three ways;
+# - say where pseudo-Gibbs sampling settles, and correct it.
 #
 # **Time** 45 minutes for the core, 30 for what is marked *Further*; the cells run in about a minute on a laptop.
 # **Prerequisites** notebooks 02 (missing entries), 08 (the VAE), 09 (the bound of $K$ samples).
@@ -76,9 +76,9 @@ print(
 # %% [markdown]
 # ## Counts are counts
 #
-# Grey values are whole numbers, here 0 to 16. What is $p(x\mid z)$ for a pixel? A **Gaussian** gives a density, not a mass: to read 3 exactly has
-# probability zero under it. Densities change with the unit of $x$, and may grow without bound. Take three numbers and a decoder that has memorised
-# them: $p(x_i) \ge \frac1N \mathcal N(x_i; x_i, \sigma^2)$.
+# Grey values are whole numbers, here 0 to 16. What is $p(x\mid z)$ for a pixel? A **Gaussian** gives a density, not a probability mass: a value of exactly 3 has
+# probability zero under it. Densities change with the unit of $x$, and may grow without bound. Take $N = 3$ numbers and a decoder that has memorised
+# them: $z$ picks one of the three, each with probability $\frac1N$, and the decoder puts its mean there. Then $p(x_i) \ge \frac1N \mathcal N(x_i; x_i, \sigma^2)$.
 
 # %%
 guess = predict(
@@ -106,14 +106,14 @@ guess.discuss(
 )
 
 # %% [markdown]
-# A mass is at most one, so no log-likelihood is above zero. Four families for a count $x \in \{0, \dots, n\}$:
+# A probability mass is at most one, so its logarithm is never above zero. Four families for a count $x \in \{0, \dots, n\}$:
 #
 # | family | numbers a pixel | what it can say |
 # |---|---|---|
-# | binomial | 1 | a mean; the spread follows |
+# | binomial | 1 | a mean; the spread follows from it |
 # | beta-binomial | 2 | mean and spread |
 # | discretised logistic | 2 | location and scale; the mass of the bin from $x - \frac12$ to $x + \frac12$ |
-# | categorical | $n + 1$ | anything, and no notion that 3 lies beside 4 |
+# | categorical | $n + 1$ | any distribution; it does not know that 3 lies next to 4 |
 #
 # The discretised logistic needs care at the edges: bin 0 reaches down to $-\infty$, bin $n$ up to $\infty$.
 
@@ -127,7 +127,7 @@ for m, s in ((8.0, 1.5), (15.0, 1.5), (-1.0, 2.0)):
     assert np.allclose(ours[1:-1], inner[1:-1])
 
 # %% [markdown]
-# Now the same VAE with each family, equal steps, judged on test images by $\log p(x)$ with $K = 100$. The baseline has no $z$: a histogram for every pixel. **Put
+# Now train the same VAE with each family for the same number of steps, and judge each on test images by $\log p(x)$ with $K = 100$ samples. The baseline has no $z$: one histogram for each pixel. **Put
 # the five in order.**
 
 # %%
@@ -173,13 +173,13 @@ for better, worse in (
     assert gain > (0 if worse == "categorical" else 4 * std_err)
 
 # %% [markdown]
-# One number a pixel is too few: a binomial of $n = 16$ cannot be as sure, or as unsure, as a pixel is, and for all its $z$ it does not even beat the histograms. With two numbers, mean and spread, nearly all is gained. Seventeen
-# do no better here than the better of these two families, and take eight times as many weights in the last layer; on a million images their freedom may pay. That is a matter of data, and for you to measure.
+# One number a pixel is too few: a binomial with $n = 16$ fixes the spread by the mean. Although it uses $z$, it does not even beat the histograms. Two numbers, mean and spread, gain about 20 nats. Seventeen
+# numbers do no better here than the beta-binomial, and need eight times as many weights in the last layer. With many more images that may change.
 #
 # ## An outlier
 #
-# One latent axis, five columns, and one row in twenty far off to the side. The gradient of $\log p(x\mid z)$ by $\mu$ says how hard a residual $r$ pulls.
-# For the Gaussian it is $r/\sigma^2$. For Student's $t$ it is $(\nu + 1)\, r / (\nu s^2 + r^2)$: at most $(\nu + 1) / (2\sqrt\nu s)$, and far out next to nothing.
+# The data: one latent axis, five columns, and about one row in twenty far away at right angles to the axis. The derivative of $\log p(x\mid z)$ with respect to the mean $\mu$ says how hard a residual $r = x - \mu$ pulls on it.
+# For the Gaussian it is $r/\sigma^2$. For Student's $t$ with scale $s$ it is $(\nu + 1)\, r / (\nu s^2 + r^2)$: at most $(\nu + 1) / (2\sqrt\nu s)$, and close to zero for a very large $r$.
 
 # %%
 df, s = 2.0, 1.0
@@ -206,7 +206,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **How many degrees will each model's axis be off?** Three sets of data, three trainings.
+# **By how many degrees will each model's axis be wrong?** Three data sets, each with its own training.
 
 
 # %%
@@ -234,13 +234,13 @@ for seed in (1, 2, 3):
 assert max(student for _, student in angles) < 2 < 45 < min(gaussian for gaussian, _ in angles)
 
 # %% [markdown]
-# The Gaussian takes the outliers' direction for its axis: they hold most of the variance. Student's $t$ hardly sees them. It costs one number, $\nu$: at $\nu = 4$ the far pull is larger, $(\nu + 1) / r$, and a chance alignment of few outliers can still turn the axis by three degrees (try it). What it does *not* do is bound the
-# likelihood: as $s \to 0$ on a datum that is met exactly, it grows too.
+# The Gaussian's axis follows the outliers, which hold most of the variance. Student's $t$ is hardly affected. It needs a choice of $\nu$: far out the pull is about $(\nu + 1) / r$, so a larger $\nu$ protects less (try $\nu = 4$). And it does *not* bound the
+# likelihood: if a datum is met exactly, its density grows without bound as $s \to 0$, as the Gaussian's does.
 #
 # ## Missing pixels
 #
-# Half of the pixels are gone, at random. Pixels are independent given $z$, so to leave some out costs nothing: $p(x_o\mid z)$ is the product over the observed ones.
-# Nothing is filled in to be scored. This asks for *missing at random* (notebook 02): whether a pixel is missing, $r$ in the graph, may depend on what was seen, not on its own value.
+# Half of the pixels are missing, at random. Pixels are independent given $z$, so some can simply be left out: $p(x_o\mid z)$ is the product over the observed ones.
+# The encoder still needs a number in every place; what is filled in for it is never scored. The condition is *missing at random* (notebook 02): which pixels are missing, $r$ in the graph, may depend on the observed values, not on the missing ones.
 
 # %%
 fig = graph(
@@ -257,9 +257,11 @@ plots.show(
 # $$\log p(x_o) \ge \mathbb E \log \frac1K \sum_k w_k, \qquad w_k = \frac{p(x_o\mid z_k)\, p(z_k)}{q(z_k\mid x_o)}, \qquad
 # \mathbb E[x_m \mid x_o] \approx \sum_k \tilde w_k\, \mathbb E[x_m\mid z_k].$$
 #
-# The bound is MIWAE's (Mattei and Frellsen 2019), the right-hand side self-normalised importance sampling (notebook 01). A third way needs no new bound: **by turns** draw $z \sim q(z\mid x)$ and
-# $x_m \sim p(x_m\mid z)$. With the exact posterior for $q$ that is Gibbs sampling. With an encoder it is *pseudo-Gibbs*. Where does it settle? In a linear
-# model there is an answer.
+# The first formula is the bound of MIWAE (Mattei and Frellsen 2019): train by it. The last is self-normalised importance sampling (notebook 01): fill in by it. Another way to fill in needs no weights: **by turns** draw $z \sim q(z\mid x)$ and
+# $x_m \sim p(x_m\mid z)$. With the exact posterior as $q$ this is Gibbs sampling. With an encoder it is *pseudo-Gibbs*. Where does it settle?
+#
+# In a linear model with a $q$ of the exact mean and of covariance $\Sigma_q$ there is an answer. Let $W_m$ be the rows of $W$ for the missing columns and $\Sigma$ the covariance of $p(z\mid x)$. One turn changes the covariance $C$ of the filled-in values to
+# $B C B^\top + W_m \Sigma_q W_m^\top + \sigma^2 I$ with $B = W_m \Sigma W_m^\top / \sigma^2$. It settles where that is again $C$.
 
 # %%
 rng = np.random.default_rng(0)
@@ -285,8 +287,8 @@ for name, cov_q in encoders.items():
 assert np.allclose(settles(whole), exact)
 
 # %% [markdown]
-# A narrow $q$ makes the fillings too sure of themselves. The repair (Mattei and Frellsen 2018): a $z$ from $q$ is a *proposal*, taken with
-# probability $\min(1, w(z) / w(z_{\text{old}}))$, $w = p(x, z) / q(z\mid x)$. **For which encoder will most proposals be refused?**
+# If $q$ is too narrow, the filled-in values vary too little. The mean-field $q$ makes one of the two vary too much. The correction (Mattei and Frellsen 2018) treats a $z$ from $q$ as a *proposal*, accepted with
+# probability $\min(1, w(z) / w(z_{\text{old}}))$, where $w = p(x, z) / q(z\mid x)$ (a Metropolis step). **For which encoder will most proposals be refused?**
 
 
 # %%
@@ -321,12 +323,12 @@ for name, cov_q in encoders.items():
     assert np.allclose(after, np.diag(exact), rtol=0.085)
 
 # %% [markdown]
-# The too narrow $q$: its proposals miss the tails, and a chain that sits in one stays there. In two dimensions that is soon over. In more it can take
-# for ever. It is importance sampling's old rule: a proposal has to be wide enough.
+# For the too narrow $q$: it rarely proposes the tails, and a chain that is in a tail stays there for many turns. In two dimensions the chains still reach the exact variances; in many dimensions it can take
+# very long. As in importance sampling, a proposal has to be wide enough.
 #
 # ### On images
 #
-# The trained VAE of notebook 08, on test images with half of the pixels gone. The encoder has never seen a hole.
+# The packaged VAE `iwae_1` (on the small digits: one that is trained here), on test images with half of the pixels missing. Its encoder was trained on whole images only.
 
 # %%
 if mnist:
@@ -367,13 +369,13 @@ plots.show(
 )
 
 # %% [markdown]
-# Weighting draws from an encoder that is shown a strange image fails: of 500 draws hardly two count. Turns help, for each shows the encoder an image more like those it
-# knows. Metropolis takes few proposals in fifty dimensions: it is right in the limit, and slow. Here it does not lower the error; what it repairs is the *spread* of the fillings.
-# Three seeds with their spread: `python -m benchmarks.richer imputation`.
+# Weighting fails here: the encoder is shown an image unlike those it was trained on, and of 500 draws only about two count. Turns do better; a likely reason is that each turn shows the encoder an image more like those it
+# was trained on. With Metropolis few proposals are accepted in fifty dimensions: it is right in the limit, and slow. It does not lower the error here. In the linear model it corrected the *spread* of the filled-in values; on images that was not measured.
+# For three seeds and their spread: `python -m benchmarks.richer imputation`.
 #
 # ## Further: training on data with holes
 #
-# Nothing of the above trained on incomplete data. The bound does. On the small digits, half of the pixels gone in training *and* test: MIWAE against the frequent mistake, zeros filled in and
+# So far no model was trained on incomplete data. The bound above can do that. On the small digits, with half of the pixels missing in training *and* test: MIWAE against a common mistake, zeros filled in and
 # scored as data.
 
 # %%
@@ -400,13 +402,13 @@ gap = errors["zeros scored"] - errors["MIWAE, K = 5"]
 assert gap.mean() > 4 * gap.std() / math.sqrt(len(gap))
 
 # %% [markdown]
-# The second model has learnt that half of all ink is missing from the world.
+# The second model has learnt the filled-in zeros as if they were data, so it expects only half of the ink.
 
 # %% [markdown]
 # ## Further: principal components of counts
 #
-# Visits, votes, reads of a gene: counts without an upper end. $x_d\mid z \sim \mathrm{Poisson}(\exp(b_d + w_d'z))$. The posterior has no formula, but with a Gaussian $q$ the ELBO does (`poisson_pca`).
-# With one latent dimension $\log p(x)$ is an integral for Gauss and Hermite.
+# Visits, votes and reads of a gene are counts without an upper limit. A model: $z \sim \mathcal N(0, I)$, $x_d\mid z \sim \mathrm{Poisson}(\exp(b_d + w_d^\top z))$. The posterior has no closed form, but the ELBO with a Gaussian $q$ has one (`lvmteach.poisson_pca`).
+# With one latent dimension, Gauss-Hermite quadrature gives $\log p(x)$.
 
 # %%
 with seeded(8):
@@ -424,10 +426,12 @@ cosine_of = torch.nn.functional.cosine_similarity(fit.params.W[:, 0], truth.W[:,
 assert cosine_of > 0.99
 
 # %% [markdown]
+# (The sign of the loadings is free, as in notebook 02.)
+#
 # ## Further: topics
 #
-# Words are counts too, over a vocabulary. Latent Dirichlet allocation gives each document its own mixture $\theta$ of topics. For a short document the sum over all assignments is
-# possible; mean field bounds it.
+# The counts of words in a document are data too. In *latent Dirichlet allocation* a topic is a distribution over words, and each document has its own proportions of the topics. For a short document $\log p(x)$ can be computed by a sum over all
+# assignments of words to topics; mean field gives a lower bound. The documents here are pages of Python's own manual.
 
 # %%
 with seeded(9):
@@ -454,8 +458,8 @@ assert bound < exact
 # %% [markdown]
 # ## Further: without arrows
 #
-# A restricted Boltzmann machine has no arrow from $h$ to $x$: $p(x, h) = \exp(x'Wh + b'x + c'h) / Z$. Given $x$ the hidden units are independent, which no model with arrows offers;
-# in exchange $Z$ is a sum over all states. With twelve hidden units it is a sum of 4096 terms, and $\log p(x)$ is exact.
+# In a *restricted Boltzmann machine* the binary units $x$ and $h$ are joined without arrows: $p(x, h) = \exp(x^\top Wh + b^\top x + c^\top h) / Z$. Given $x$ the hidden units are independent. In a model with arrows from $h$ to $x$ they are in general dependent. The price is $Z$,
+# a sum over all states. The sum over $x$ has a closed form, so with twelve hidden units 4096 terms remain, and $\log p(x)$ is exact.
 
 # %%
 with seeded(10):
@@ -468,8 +472,8 @@ print(f"exact log p(x) of test images: {learnt.mean():.2f} nats; independent pix
 assert (learnt - pixels).mean() > 5 * (learnt - pixels).std() / math.sqrt(len(x_new))
 
 # %% [markdown]
-# A **deep belief net** keeps the arrows of this machine's lower half and replaces $p(h)$ by a second machine. Turned upside down and put on top of itself, nothing changes, *exactly*. Then
-# the top learns from draws of $h$, and a bound can only gain:
+# A **deep belief net** keeps $p(x\mid h)$ of this machine, now with arrows from $h$ to $x$, and replaces its $p(h)$ by a second machine over $h$ (the *top*). If the top is the first machine with $x$ and $h$ exchanged, $p(x)$ stays *exactly* the same. A top that models draws of $h$ better
+# than that raises a lower bound on $\log p(x)$, the *greedy bound*. **Will a top that is trained on such draws, from a random start, raise it?**
 
 # %%
 with seeded(11):
@@ -483,19 +487,19 @@ for name, deep in {"the machine on itself": start, "a learnt top": stack(fit.rbm
     assert name != "the machine on itself" or abs(exact - learnt.mean()) < 1e-3
 
 # %% [markdown]
-# Tight at the start. Whether the learnt top gains depends on whether it models the $h$'s better than the first machine's own $p(h)$ does, and this one began at random and learnt by noisy
-# gradients. The promise that a layer never hurts is about a top that *starts* as the machine upside down and climbs the bound exactly.
+# For the machine on itself the bound is tight. The learnt top is lower, by 0.07 nats in $\log p(x)$: it started at random, learnt by noisy
+# gradients, and models $h$ less well than the first machine's own $p(h)$. The theorem that a new layer does not lower the bound needs a top that *starts* as the exchanged machine and climbs the bound exactly.
 
 # %% [markdown]
 # ## Lecture demo
 #
-# Fourteen points along an axis, and one that you drag. The line of the Gaussian is the one of least squares; Student's $t$ has its own opinion.
+# Fourteen points along an axis, and one that you drag. The dashed line is the Gaussian's axis (least squares), the other that of Student's $t$.
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. Drag the ring outwards at right angles to the cloud. Ask at which distance the Gaussian's axis will have turned half-way (where the outlier's square is the cloud's sum of squares).
-# 2. Read the pull in the line below: it rises, and then falls although the ring goes on. Where is it largest? At a residual of $\sqrt\nu s$.
-# 3. **ν** up to 30: Student's $t$ becomes the Gaussian.
+# 1. Drag the ring outwards at right angles to the cloud. Ask at which distance the Gaussian's axis will have turned half-way (about where the outlier's squared distance equals the sum of squares of the cloud along its axis).
+# 2. Read the pull in the line below: it rises, then falls while the ring still moves outwards. Where is it largest? At a residual of $\sqrt\nu s$.
+# 3. Raise **ν** to 30: Student's $t$ comes close to the Gaussian.
 #
 # </details>
 
@@ -503,12 +507,12 @@ for name, deep in {"the machine on itself": start, "a learnt top": stack(fit.rbm
 dragged = explore("outlier")
 
 # %% [markdown]
-# And the turns of the missing pixels. The model is the package's `iwae_1`, the draws are the same for the same seed.
+# The second demo fills in missing pixels by turns. The model is the packaged `iwae_1`; the same seed gives the same draws.
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. Half of the pixels, **turns** from 0 to 3: most of the digit is back after one. Then on to 30: it moves, and does not get better. That is a sample's life.
-# 2. *The lower half*: press *Other draws*. The fillings differ, and each is a digit. Ask what the mean of many would look like, and whether it would be one.
+# 1. Half of the pixels missing, **turns** from 0 to 3: most of the digit is back after one. Then up to the end: the digit keeps changing and does not get better, since each turn is a new draw.
+# 2. *The lower half* missing: press *Other draws* several times and compare. Ask what the mean of many draws would look like, and whether it would be a digit.
 #
 # </details>
 
@@ -518,13 +522,13 @@ restored = explore("restore", turns=10)
 # %% [markdown]
 # ## Summary
 #
-# - Counts want a mass. It sums to one, edges included, and is comparable across families; a density depends on the unit and may have no maximum.
-# - Student's $t$ bounds the pull of a datum; the Gaussian lets one in twenty turn the axis.
-# - Missing pixels are left out of the likelihood, not filled in: the bound on $\log p(x_o)$ trains, its weights impute.
-# - Pseudo-Gibbs settles where its own equation says, too sure if $q$ is narrow; Metropolis repairs the limit, not the speed.
-# - Counts, words and undirected units have latent variable models of their own, each exact when small.
+# - Use a probability mass for counts. It sums to one, edges included, and can be compared across families; a density depends on the unit and may have no maximum.
+# - Student's $t$ bounds the pull of a datum; under the Gaussian one outlier in twenty rows turned the axis.
+# - Missing pixels are left out of the likelihood. Train by the bound on $\log p(x_o)$; fill in by its weights.
+# - Pseudo-Gibbs settles at a limit that is wrong if $q$ is; with a narrow $q$ the values vary too little. Metropolis corrects the limit, not the speed.
+# - Counts, words and undirected units have latent variable models of their own, which can be checked exactly when they are small.
 #
 # **To read** Mattei and Frellsen 2018, *Leveraging the exact likelihood of deep latent variable models*, and 2019, *MIWAE*; Salimans et al. 2017, *PixelCNN++*; Blei, Ng and Jordan 2003, *Latent
 # Dirichlet allocation*; Hinton, Osindero and Teh 2006, *A fast learning algorithm for deep belief nets*.
 #
-# **The next question** Every datum so far came by itself. What if they come in a row, and the cause moves in time?
+# **The next question** So far the data were independent. What if they form a sequence, and the hidden cause changes in time?

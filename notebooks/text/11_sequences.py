@@ -11,18 +11,18 @@
 #
 # After this notebook you will be able to
 #
-# - sum over all paths of a chain of latent states in time that grows with its length, in log space, and say why not otherwise;
+# - sum over all paths of a chain of latent states in a time proportional to its length, and say why this is done in log space;
 # - fit a hidden Markov model by EM, and tell the most probable path from the most probable states;
 # - see the Kalman filter as conditioning in one large Gaussian;
-# - judge a model of language against a floor that no model can pass, and a sentence VAE by an honest negative log-likelihood;
-# - explain why a VAE with a strong decoder ignores $z$, why that costs no likelihood, and what annealing the KL term buys.
+# - judge a model of language against the entropy, which no model can beat, and a sentence VAE by a negative log-likelihood (NLL) that is not just the ELBO;
+# - explain why a VAE with a strong decoder ignores $z$, why that need not cost likelihood, and what annealing the KL term gains.
 #
 # **Time** 45 minutes for the core, 90 with all *Further* sections; the cells run in about a minute on a laptop. **Prerequisites** notebooks 03 (EM), 02
 # (the linear-Gaussian model), 08 (the VAE).
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x_t$, $x$ | `x` | $N \times T$ | a sequence a row: symbols, points or words |
+# | $x_t$, $x$ | `x` | $N \times T$ | one sequence in each row: symbols, points or words |
 # | $z_t$ | `z` | $N \times T$ | hidden state, $0 \dots C-1$; for the linear chain a vector |
 # | $p(z_1)$, $p(z_{t+1} \mid z_t)$ | `params.start`, `.transition` | $C$; $C \times C$ | rows of the second sum to one |
 # | $p(x_t \mid z_t)$ | `params.emission` | $C \times V$ | what each state emits |
@@ -79,8 +79,8 @@ plots.show(
 )
 
 # %% [markdown]
-# A croupier has two dice, one fair and one loaded, and swaps them now and then under the table. You see the rolls. If the latent chain stays in a state with
-# probability 0.95 or 0.9, both dice are in use for ten to twenty rolls at a time.
+# A croupier has two dice, one fair and one loaded, and secretly swaps them now and then. You see only the rolls. The latent chain stays with the fair die with
+# probability 0.95 and with the loaded one with 0.9, so on average they are in use for 20 and for 10 rolls at a time. Such states are called *sticky*.
 
 # %%
 loaded = torch.tensor([0.1] * 5 + [0.5])
@@ -95,7 +95,7 @@ print("rolls  ", "".join(str(int(i) + 1) for i in x[0, :60]))
 print("loaded ", "".join(".L"[int(i)] for i in z[0, :60]))
 
 # %% [markdown]
-# What is $p(x)$? A sum over all paths of states. Twelve rolls have 4096 paths, which can be visited; the 120 rolls have far too many.
+# What is $p(x)$? A sum over all paths of states. Twelve rolls have 4096 paths, which can be enumerated; 120 rolls have far too many.
 
 
 # %%
@@ -166,7 +166,7 @@ assert abs(hmm.log_likelihood(every, dice).exp().sum() - 1) < 1e-6  # of all 6^4
 #
 # $$p(z_t = c \mid x) = \frac{\alpha_t(c)\, \beta_t(c)}{p(x)}.$$
 #
-# Normalising $\alpha_t$ alone gives the *filter*, $p(z_t \mid x_1 \dots x_t)$: what you can know at the table. With $\beta$ it is the *smoother*: what you can know afterwards.
+# Normalising $\alpha_t$ alone gives the *filter*, $p(z_t \mid x_1 \dots x_t)$: what can be known at time $t$. With $\beta$ it is the *smoother*, $p(z_t \mid x)$: what can be known after the last roll.
 
 # %%
 smoothed = hmm.posterior(x, dice).state[0, :, 1]
@@ -185,7 +185,7 @@ error = [float(((p > 0.5) != (z[0] == 1)).double().mean()) for p in (filtered, s
 print(f"wrong about the die at {error[0]:.0%} of the rolls with the filter, {error[1]:.0%} with the smoother")
 
 # %% [markdown]
-# Move the belief in sticky states: at 0.5 each roll speaks for itself, near 1 the rolls have to shout. Watch $\log p(x)$ as well: it knows a good value without the truth.
+# Move the assumed probability of staying with the same die. At 0.5 each roll is judged on its own; near 1 it takes many sixes to change the posterior. Watch $\log p(x)$ as well: it is large near a good value, and it does not need the true states.
 
 # %%
 explore("dice")
@@ -193,11 +193,11 @@ explore("dice")
 # %% [markdown]
 # ## EM: letters find their vowels
 #
-# If the parameters are not known, EM finds them, with the loop of notebook 03. Its E step is forward and backward; the expected number of steps from $c$ to $d$ comes with them:
+# If the parameters are not known, EM fits them, with the loop of notebook 03. Its E step runs the forward and the backward recursion, which also give the expected number of steps from $c$ to $d$:
 #
 # $$n(c, d) = \sum_t \frac{\alpha_t(c)\, p(d \mid c)\, p(x_{t+1} \mid d)\, \beta_{t+1}(d)}{p(x)}, \qquad p(d \mid c) \leftarrow \frac{n(c, d)}{\sum_{d'} n(c, d')}$$
 #
-# Counts are made within a sequence, never across its end, and rows are normalised, not columns. The data: 40 000 letters of Python's own help pages. Two states, random start, nothing told.
+# Steps are counted within a sequence, never across its end, and each row is normalised, not each column. The data: 40 000 letters and spaces of Python's own help pages. The model has two states and a random start, and knows nothing about letters.
 
 # %%
 letters = prose(N=400, T=100)
@@ -249,12 +249,12 @@ assert per_letter[:, -1].max() - per_letter[:, -1].min() > 0.01  # local optima:
 explore("letters")
 
 # %% [markdown]
-# Fewer letters, EM step by step, six starts. The starts end in different places: EM climbs to a local optimum, and only the comparison of several runs tells. Choose by likelihood, not by how much you like the letters.
+# The demo above has fewer letters, and six starts to follow step by step. They end in different places, since EM finds a local optimum. Compare several runs, and choose by likelihood, not by how much you like the letters.
 #
 # ## The best path is not the path of best states
 #
-# Viterbi's recursion puts a maximum where forward has its sum, and finds $\arg\max_z p(z \mid x)$. It may differ from taking the most probable state at each step. An extreme case: from state 0
-# one must leave, to 1 or 2; from both one must return to 0; nothing is seen.
+# Viterbi's recursion takes a maximum where the forward recursion takes a sum, and finds $\arg\max_z p(z \mid x)$. This path may differ from the most probable states taken one by one. An extreme case: the chain starts in state 0, 1 or 2 with probabilities 0.4, 0.3 and 0.3. State 0
+# is always followed by 1 or 2, and these always by 0. The observations say nothing.
 
 # %% tags=["nbval-check-output"]
 there_and_back = torch.tensor([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
@@ -267,15 +267,15 @@ for name, path in (("best states", pointwise), ("best path", best_path.z)):
 assert hmm.log_joint(unseen, pointwise, blind).exp() == 0
 
 # %% [markdown]
-# Each state of the first path is the most probable one, and the path cannot be walked. Which of the two you want depends on the loss: wrong states counted one by one, or whole paths.
+# Each state of the first path is the most probable one at its time, but the path is impossible. Which of the two you want depends on the loss: the number of wrong states, or whether the whole path is right.
 #
 # ## A chain of vectors: the Kalman filter
 #
-# Let $z_t$ be a vector that turns and decays, and $x_t$ a noisy view of it. Notebook 02's model, with a memory:
+# Let $z_t$ be a vector that rotates and shrinks a little in each step, and $x_t$ a noisy observation of it. This is notebook 02's model with a memory; $z_1$ is Gaussian, and
 #
 # $$z_{t+1} \mid z_t \sim \mathcal N(A z_t, Q), \qquad x_t \mid z_t \sim \mathcal N(\mu + W z_t, \Psi)$$
 #
-# All $z$ and $x$ together are one Gaussian. The filter's prediction and update are its conditioning, done one step at a time.
+# All $z$ and $x$ together are one Gaussian. The Kalman filter computes $p(z_t \mid x_1 \dots x_t)$ by conditioning in it, one step at a time: a prediction, then an update.
 
 # %%
 turn = 0.25
@@ -316,12 +316,12 @@ assert errors[2] < errors[1] < errors[0]
 # %% [markdown]
 # ## A language with a known floor
 #
-# For a model of text, what is a good negative log-likelihood? The language below is made by rules, so its entropy is known, and no model can do better on new sentences:
+# For a model of text, what is a good NLL? The language below is made by rules, so its entropy $H(x)$ is known, and on average no model can do better on new sentences:
 #
 # $$\mathbb E\,[-\log p_\theta(x)] = H(x) + \mathrm{KL}(p \,\|\, p_\theta) \ge H(x)$$
 #
-# A sentence has one of six topics and one of two tenses, agreement, optional adjectives, phrases, adverbs; 190 words. A parser, which shares no code with the rules that
-# make sentences, gives $\log p(x)$ of any of them.
+# A sentence has one of six topics and one of two tenses; verbs agree with nouns in number; adjectives, phrases and adverbs are optional. There are 190 words. A parser, which shares no code with the rules that
+# make the sentences, gives the exact $\log p(x)$ of each. Its mean on the test sentences is the floor used below.
 
 # %%
 V = language_vocabulary()
@@ -336,8 +336,8 @@ print(f"entropy by the rules' choices {entropy():.3f}; parser's mean on test sen
 assert abs(floor - entropy()) < 4 * std_err
 
 # %% [markdown]
-# First rung: a *bigram* model, each word given the one before. Second rung: a *hidden Markov model*, whose state must carry all that matters from word to word. END is an event like a word:
-# without it the probabilities of sentences would not sum to one.
+# First a *bigram* model, each word given the one before. Then a *hidden Markov model*, whose state must carry all that matters from word to word. The end of a sentence counts as a word, END:
+# without it the probabilities of all sentences would not sum to one.
 
 # %%
 counts = torch.full((len(V), len(V)), 0.01)  # a hundredth of a count for what was never seen
@@ -360,12 +360,12 @@ for seed in range(3):
 print("HMM of 12 states, three starts:", np.round(markov, 2), "nats a sentence")
 
 # %% [markdown]
-# Twelve states have to remember topic, number, tense *and* the place in the sentence: $6 \times 2 \times 2 \times$ places. They cannot, and the bigram, whose "state" is the last word, does better.
-# A *recurrent net* has a vector for a state, and no latent variable. The sentence VAE puts one in front of it.
+# To carry topic, number, tense *and* the place in the sentence takes $6 \times 2 \times 2 \times$ places states, many more than twelve. The bigram, whose "state" is the last word, does better. (The comparison is not equal: the bigram counts 20 000 sentences, the hidden Markov model had 1500 and 25 steps of EM.)
+# A *recurrent net* has a vector as its state, computed from the words, and no latent variable. The sentence VAE adds one.
 #
 # ## The sentence VAE
 #
-# One vector $z$ a sentence, an encoder that reads both ways, and a decoder that writes word by word, each word given $z$ *and all words before it*:
+# One vector $z$ for each sentence, an encoder that reads the sentence in both directions, and a decoder that writes word by word, each word given $z$ *and all words before it*:
 #
 # $$\log p(x \mid z) = \sum_t \log p(x_t \mid x_{<t}, z), \qquad q(z \mid x) = \mathcal N(\mu(x), \sigma(x)^2)$$
 
@@ -381,7 +381,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Train it on the ELBO as notebook 08 did, nothing special, for a fifth of the usual steps. Beside it, the same decoder without $z$.
+# Train it on the ELBO as in notebook 08, for 400 steps. Beside it, train the same decoder without $z$.
 
 # %%
 how = {"steps": 400, "batch_size": 64, "lr": cosine(5e-3, 2e-4, 400), "progress": False}
@@ -399,7 +399,7 @@ guess = predict(
 )
 
 # %% [markdown]
-# Longer runs come with the package: the same nets, 2000 steps each, three seeds (`python -m benchmarks.sentences` makes them).
+# Longer runs come with the package: the same nets, 2000 steps each, three seeds, NLL by 50 samples (`python -m benchmarks.sentences SETTING SEED` makes one).
 
 # %%
 runs = sentence_runs()
@@ -439,12 +439,12 @@ assert max(markov) > bigram > no_z.max()
 # %% [markdown]
 # ## Why it collapses, and what annealing buys
 #
-# At equal likelihood, every division of the information between $z$ and the words before is as good as any other: the ELBO is
+# *Posterior collapse* means that $q(z \mid x)$ is the prior for every $x$, so that $z$ says nothing. A strong decoder can reach the same likelihood whether the information comes from $z$ or from the words before. But the ELBO is
 #
 # $$\log p(x) - \mathrm{KL}\big(q(z \mid x) \,\|\, p(z \mid x)\big),$$
 #
-# and the second term is smallest where the posterior is easiest: where $z$ says nothing. Early in training $z$ says nothing useful, the KL term pushes $q$ to the prior, and the decoder learns to do without. **Annealing**
-# gives the KL term a weight that rises from 0 to 1 over the first half of training, so that $z$ is in use before it costs anything.
+# and where $z$ says nothing, $q(z \mid x) = p(z)$ is the exact posterior and the second term is zero. Early in training $z$ says nothing useful, the KL term pushes $q$ towards the prior, and the decoder learns to do without $z$. **Annealing**
+# gives the KL term a weight that rises from 0 to 1 over the first half of training, so that $z$ is in use before it costs its full price.
 
 # %%
 fig, (left, right) = plots.figure(1, 2, size=(12, 3.8))
@@ -497,14 +497,14 @@ blind = KNeighborsClassifier(25).fit(draw[:1000], test.topic[:1000]).score(draw[
 assert blind < 1 / 6 + 5 * math.sqrt(5 / 36 / 1000)  # guessing, plus five standard errors
 
 # %% [markdown]
-# Look at the first line again: the *mean* tells the topic even in collapsed runs. A classifier sees means that differ by a hundredth; a decoder sees $z$, drawn with a spread of one around them. What a draw can tell is bounded by the KL, $I(x; z) \le \mathbb E\,\mathrm{KL}(q(z \mid x) \,\|\, p(z))$, so a probe must be given
+# Look at the first line again: the *mean* tells the topic even in collapsed runs. A classifier can use means that differ very little; the decoder is given a draw of $z$, with a spread of about one around the mean. What a draw can tell is bounded by the KL, $I(x; z) \le \mathbb E\,\mathrm{KL}(q(z \mid x) \,\|\, p(z))$. So test a representation on
 # draws.
 #
-# Annealing buys no likelihood. It buys a *representation*: two nats or so, with the topic among what they hold: a draw of the packaged model's $z$ tells it in half of the cases, not in a sixth. Nothing in the objective says which facts of a sentence go into $z$: those that do are a matter of path and seed.
+# Annealing gains no likelihood. It gains a *representation* of about two nats. In the packaged model (annealed, KL 2.84) the topic is a part of it: from a draw of $z$ the topic is told in half of the cases, where guessing is right in a sixth. Nothing in the objective says which facts of a sentence go into $z$.
 #
 # ## An honest number
 #
-# A sentence VAE is often reported by its ELBO, as "NLL". The ELBO is a bound, and looser where $z$ is in use. The packaged model (four dimensions, annealed, with a little word dropout) by
+# For a sentence VAE the negative ELBO is often reported as its NLL. But the ELBO is only a bound, and it is tight when $z$ is not in use: this favours collapsed models. Here is the packaged model (four dimensions, annealed, with some word dropout), judged by
 # the importance weights of notebook 09:
 
 # %%
@@ -522,7 +522,7 @@ assert -iwae(log_w).mean() > -exact[:500].mean() - 0.1
 # %% [markdown]
 # ## Through topic space
 #
-# Take two sentences of different topics, encode both, walk in a straight line from one $\mu(x)$ to the other, and write the most probable next word each time.
+# Take two sentences of different topics and encode both. Go in a straight line from one $\mu(x)$ to the other, and at each point let the decoder write, always with the most probable next word.
 
 # %%
 with torch.no_grad():
@@ -542,13 +542,13 @@ with seeded(6), torch.no_grad():
 assert np.mean([read(dream) is not None for dream in dreams]) > 0.7
 
 # %% [markdown]
-# Words change where the topic does, and what lies between is mostly a sentence of the language about something. Nothing told the model that topics exist.
+# The words change where the topic does, and all seven are sentences of the language. The two ends are not the sentences that were encoded: $z$ holds the topic, not every word. No label told the model that there are topics.
 
 # %% [markdown]
 # ## Further: an exact case of collapse
 #
-# Two topics, sentences of two words, each word drawn from its topic's own distribution. Everything can be added up. Let $z$ say the topic with any reliability $r$, from 1/2 (nothing) to 1; let the decoder be the best one for that $z$. Then the ELBO at the exact
-# posterior is $-H(x)$, whatever $r$.
+# Two topics, sentences of two words, each word drawn from its topic's own distribution: everything can be summed exactly. Let a binary $z$ equal the topic with probability $r$, from 1/2 ($z$ says nothing) to 1; let the decoder be the best one for that $z$. Then the mean ELBO at the exact
+# posterior is $-H(x)$, whatever $r$ is.
 
 # %% tags=["nbval-check-output"]
 p = torch.tensor([[0.45, 0.45, 0.05, 0.05], [0.05, 0.05, 0.45, 0.45]], dtype=torch.float64)  # word given topic
@@ -568,11 +568,11 @@ print(
 )
 
 # %% [markdown]
-# A decoder with independent words *must* use $z$ to get from the last number to the first; one that reads its own words need not. That is why images decoded pixel by pixel independently (notebook 08) keep their $z$.
+# A decoder whose words are independent given $z$ reaches 2.5508 nats only with $r = 1$; without $z$ it needs 2.7726. A decoder that reads its own words reaches 2.5508 with every $r$. In the same way the decoder of notebook 08, whose pixels are independent given $z$, needs its $z$.
 #
 # ## Further: free bits and word dropout
 #
-# Two other remedies. *Free bits*: up to so many nats, the batch's mean KL costs nothing. *Word dropout*: in training, half of the words that the decoder reads are hidden, so that it has to ask $z$; what it must predict stays whole.
+# Two other remedies. *Free bits*: up to a chosen number of nats, the batch's mean KL costs nothing. *Word dropout*: in training, half of the words that the decoder reads are hidden, so that $z$ is of more use to it; it must still predict all words.
 
 # %%
 with seeded(0):
@@ -613,12 +613,12 @@ dearest = ends("annealed", "test_nll").max()
 assert min(ends("free bits", "test_nll").min(), ends("word dropout", "test_nll").min()) > dearest  # all six runs
 
 # %% [markdown]
-# (± is the spread over three seeds.) Nothing in this plot says which model is best: the likelihood cannot see what $z$ is for. Free bits buy four nats where annealing ended with two, and pay a little under a tenth of a nat. Word dropout pays as
-# much or more for less: its decoder learnt from sentences with holes and is tested on whole ones.
+# (± is the spread over three seeds.) Nothing in this plot says which model is best: the likelihood does not measure what $z$ is used for. Free bits end with a KL of four nats, annealing with two; against annealing they cost 0.07 nats of NLL. Word dropout ends with 2.7 and costs
+# 0.11; a likely reason is that its decoder was trained on sentences with hidden words and is tested on whole ones.
 #
 # ## Further: expected counts are a gradient
 #
-# Fisher's identity of notebook 03 again: the derivative of $\log p(x)$ for $\log p(d \mid c)$ is the expected number of steps from $c$ to $d$.
+# Fisher's identity of notebook 03 again: the derivative of $\log p(x)$ with respect to $\log p(d \mid c)$ is the expected number of steps from $c$ to $d$.
 
 # %%
 log_transition = dice.transition.double().log().requires_grad_()
@@ -635,7 +635,7 @@ assert torch.allclose(log_transition.grad, steps.transitions, atol=1e-5)  # para
 # %% [markdown]
 # ## Further: without a memory, factor analysis
 #
-# Set $A = 0$ and let every $z_t$ be $\mathcal N(0, I)$: the steps forget one another, and the chain's likelihood is that of notebook 02, row by row. With a memory, EM finds the turn.
+# Set $A = 0$ and let every $z_t$ be $\mathcal N(0, I)$: now the steps are independent, and the chain's likelihood is that of notebook 02, row by row. With a memory, EM finds the angle of the rotation.
 
 # %%
 forgetful = circle._replace(A=torch.zeros(2, 2), Q=torch.eye(2), P=torch.eye(2), m=torch.zeros(2))
@@ -658,13 +658,13 @@ assert abs(angle - turn) < 0.03
 # %% [markdown]
 # ## Lecture demo
 #
-# Where topics lie, and what the decoder writes there: drag the ring. The packaged model, nothing trained.
+# Where the topics lie in the latent space of the packaged model, and what the decoder writes there: drag the ring. Nothing is trained here.
 #
 # <details><summary>Speaker note</summary>
 #
-# 1. *Six countries.* Each mark is a sentence at its $\mu(x)$, in the plane that separates the topics best. Nobody gave the model the topics: ask what holds the marks together.
-# 2. *Cross a border.* Drag the ring slowly from one country into another and read: the structure stays while nouns and verbs change. Bars say how sure the decoder is of each word; on a border the first noun is the one it is unsure of, and the verb follows it.
-# 3. *What z leaves out.* Tense and number hardly change: the decoder chooses them as it writes, at no cost. Ask why the topic went into $z$ and they did not.
+# 1. *Six regions.* Each mark is a sentence at its $\mu(x)$, in the plane that separates the topics best. The model was not given the topics: ask why sentences of one topic lie together.
+# 2. *Cross a border.* Drag the ring slowly from one region into another and read: the structure stays while nouns and verbs change. The bars say how sure the decoder is of each word; on a border it is unsure of the first noun, and the verb follows that noun.
+# 3. *What z leaves out.* Tense and number hardly change: the decoder chooses them as it writes. Ask why the topic went into $z$ and they did not.
 #
 # </details>
 
@@ -674,12 +674,12 @@ explore("topics")
 # %% [markdown]
 # ## Summary
 #
-# 1. A chain turns a sum over $C^T$ paths into $T$ steps of $C^2$; in log space no length underflows.
-# 2. Forward and backward give the posterior of each state and the expected counts that EM needs; the best path is another question than the best states.
-# 3. The Kalman filter and smoother are conditioning in one Gaussian; without memory they are factor analysis.
-# 4. On a language of known entropy a recurrent net nears the floor, and a sentence VAE that ignores $z$ nears it as well: collapse costs no likelihood.
-# 5. Annealing, free bits and word dropout keep $z$ in use; what they buy is a representation (here with the topic in it), and it must be judged as one, by draws. Report an importance-weighted NLL, never the ELBO in its place.
+# 1. In a chain, the sum over $C^T$ paths takes $T$ steps of $C^2$ products; in log space it does not underflow.
+# 2. The forward and backward recursions give the posterior of each state and the expected counts that EM needs. The best path need not be the path of the best states.
+# 3. The Kalman filter and smoother are conditioning in one Gaussian; without memory the model is factor analysis.
+# 4. On a language of known entropy a recurrent net came within 0.2 nats of the floor, and so did a sentence VAE that ignores $z$: collapse cost no likelihood.
+# 5. Annealing, free bits and word dropout keep $z$ in use. They gain a representation, not likelihood; test it on draws of $z$. Report an importance-weighted NLL, not the ELBO in its place.
 #
 # **To read** Rabiner 1989, the tutorial on hidden Markov models; Bishop 2006, chapter 13; Bowman et al. 2016, *Generating sentences from a continuous space*; Kingma et al. 2016, for free bits.
 #
-# **Next** This is the last stage. Which model would you now choose for your own data, and what would you compare it with?
+# **The next question** is yours, since this is the last stage. Which model would you choose for your own data, and with what would you compare it?
