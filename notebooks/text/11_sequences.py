@@ -28,7 +28,7 @@
 # | $p(x_t \mid z_t)$ | `params.emission` | $C \times V$ | what each state emits |
 # | $\alpha_t(c)$ | `alpha` | $C$ | $p(x_1 \dots x_t, z_t = c)$ |
 # | $p(z_t \mid x)$ | `posterior(x, params).state` | $N \times T \times C$ | given the whole sequence |
-# | $z$ | `z` | $B \times L$ | of the sentence VAE: one vector a sentence |
+# | $z$ | `z` | $B \times L$ | of the sentence VAE: one vector for each sentence |
 # | $\log w$ | `log_w` | $K \times B$ | $\log p(x \mid z) + \log p(z) - \log q(z \mid x)$ |
 #
 # Logarithms are natural; log-likelihoods are in nats per sequence, summed over its steps.
