@@ -56,9 +56,9 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(UNITS) -m "not browser and not notebooks and not exercises and not slow"
 
-# One notebook at a time: torch uses every core, and two at once are slower than one after the other.
+# Two notebooks at a time, a core each: so much of a notebook is Python that this is faster than two cores for one.
 # Strict: every live demo is moved to its ends.
-NBVAL = LVMTEACH_STRICT=1 $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600
+NBVAL = LVMTEACH_STRICT=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600
 
 notebook-tests: $(READY)
 	$(NBVAL) $(wildcard notebooks/*.ipynb solutions/*.ipynb)
@@ -69,7 +69,7 @@ test: check notebook-tests $(VENV)/.slides
 
 # What reads images, where MNIST cannot be had.
 test-digits: $(READY)
-	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(BIN)/python -m pytest -q tests/test_data*.py
+	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(BIN)/python -m pytest -q -m "not slow" tests/test_data*.py
 	env -u LVMTEACH_DATA LVMTEACH_IMAGES=digits $(NBVAL) $(shell grep -l load_images notebooks/*.ipynb solutions/*.ipynb 2>/dev/null)
 
 # In an environment of its own: nbgrader brings a server and a database along.
