@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 import lab
-import nbformat
 import pytest
 from lab_cells import BREAKS, EXPLORABLE, IMPORTS, TRAIN, WIDGET
+
+from lvmteach.classroom.publish import copies
 
 ROOT = Path(__file__).parent.parent
 STAGE_08 = ROOT / "notebooks" / "08_vae.ipynb"
@@ -28,7 +29,7 @@ def open_notebook(tmp_path_factory):
     lab.write_notebook(folder / "demos.ipynb", IMPORTS, WIDGET, EXPLORABLE)
     lab.write_notebook(folder / "training.ipynb", IMPORTS, WIDGET, BREAKS, EXPLORABLE, TRAIN)
     lab.write_notebook(folder / "least.ipynb", IMPORTS, LEAST)
-    without_outputs(STAGE_08, folder / "08_vae.ipynb")
+    (folder / "08_vae.ipynb").write_bytes(copies.for_this_python(STAGE_08, without_outputs))
     with lab.server(folder, home) as url, lab.browser() as chrome:
 
         def opened(name):
@@ -39,12 +40,10 @@ def open_notebook(tmp_path_factory):
         yield opened
 
 
-def without_outputs(source, target):
-    notebook = nbformat.read(source, as_version=4)
+def without_outputs(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, target)
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def copy(root: Path, folder: Path, prepare: Callable[[NotebookNode], None] = lam
     for path in course(root):
         name = path.relative_to(root).as_posix()
         target = folder / name
-        content = _for_this_python(path, prepare)
+        content = for_this_python(path, prepare)
         new, old = _mark(content, path), _mark(target.read_bytes(), target) if target.is_file() else None
         if old == new:
             continue
@@ -110,7 +110,7 @@ def _mark(content: bytes, path: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _for_this_python(path: Path, prepare: Callable[[NotebookNode], None]) -> bytes:
+def for_this_python(path: Path, prepare: Callable[[NotebookNode], None]) -> bytes:
     """A notebook that names this Python, so that JupyterLab does not mark it changed when it is opened."""
     if path.suffix != ".ipynb":
         return path.read_bytes()
