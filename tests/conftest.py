@@ -3,6 +3,8 @@
 A test of bad input wants the library's own error instead: it asks for the fixture `as_users_run_it`.
 """
 
+import os
+
 import jaxtyping
 import pytest
 
@@ -15,3 +17,15 @@ def as_users_run_it():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    """A headless Chromium; where there is none, CI fails and a person's run skips."""
+    import lab  # needs Playwright, which only those who ask for a browser have
+
+    if lab.chromium() is None:
+        why = "there is no chromium; install it (apt-get install chromium) or name it in the variable CHROMIUM"
+        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
+    with lab.browser() as one:
+        yield one

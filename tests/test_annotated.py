@@ -34,6 +34,11 @@ def predict(x: Float[Tensor, "N D"], line: Line, z: Int[Tensor, " N"] | None = N
     return x @ line.w + line.b
 
 
+@as_annotated
+def through(first: Line, second: Line):
+    return first.w @ second.w
+
+
 LINE = Line(torch.ones(3, 2), torch.zeros(2))
 WORDS = {
     "list": ((X.tolist(), LINE), TypeError, r"x must be a torch tensor, got list; use torch.as_tensor\(x\)"),
@@ -108,3 +113,10 @@ def test_messages_stay_short():
     with pytest.raises(ValueError, match=r"sum to one, got 0.0004, 0.0004.* and 4992 more, sum 2; try") as refused:
         log_likelihood(X, many)
     assert len(str(refused.value)) < 300
+
+
+def test_the_second_of_a_kind_has_letters_of_its_own():
+    """Layers of 3 to 2 and of 2 to 4: both say D and L, and mean others."""
+    assert through(LINE, Line(torch.ones(2, 4), torch.zeros(4))).shape == (3, 4)
+    with pytest.raises(ValueError, match=r"second.b must be \(L,\) with L = 4 as in second.w"):
+        through(LINE, Line(torch.ones(2, 4), torch.zeros(3)))

@@ -1,6 +1,5 @@
 """Live demos as a lecturer meets them: JupyterLab, a mouse, and no network."""
 
-import os
 import time
 from pathlib import Path
 
@@ -20,17 +19,14 @@ TIMES_AN_IMPORT = 8  # to the first figure of a stage, against a notebook that i
 
 
 @pytest.fixture(scope="module")
-def open_notebook(tmp_path_factory):
+def open_notebook(tmp_path_factory, chrome):
     """Opens a notebook on a page of its own, its kernel started and nothing run; all are closed at the end."""
-    if lab.chromium() is None:
-        why = "there is no chromium; install it (apt-get install chromium) or name it in the variable CHROMIUM"
-        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")
     lab.write_notebook(folder / "demos.ipynb", IMPORTS, WIDGET, EXPLORABLE)
     lab.write_notebook(folder / "training.ipynb", IMPORTS, WIDGET, BREAKS, EXPLORABLE, TRAIN)
     lab.write_notebook(folder / "least.ipynb", IMPORTS, LEAST)
     (folder / "08_vae.ipynb").write_bytes(copies.for_this_python(STAGE_08, without_outputs))
-    with lab.server(folder, home) as url, lab.browser() as chrome:
+    with lab.server(folder, home) as url:
 
         def opened(name):
             page = lab.Lab(chrome, url)

@@ -2,11 +2,9 @@
 
 import functools
 import json
-import os
 from pathlib import Path
 
 import axe_playwright_python
-import lab
 import pytest
 from test_explorables import cases, differences, expected
 
@@ -26,15 +24,6 @@ MOVE = """(values) => {
   page.release();
 }"""
 INK = """() => [...document.querySelectorAll(".lvm-panel canvas")].map((canvas) => canvas.toDataURL().length).join()"""
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    if lab.chromium() is None:
-        why = "there is no chromium; install it (apt-get install chromium) or name it in CHROMIUM"
-        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
-    with lab.browser() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

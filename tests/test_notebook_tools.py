@@ -93,6 +93,22 @@ def test_a_kernel_that_dies_is_a_verdict_and_the_next_notebook_runs(course, caps
     assert Path("build/html/notebooks/99_try.html").exists()
 
 
+def test_a_dying_cell_is_named_though_its_count_has_come(course, capsys, monkeypatch):
+    class Dies(notebooks.NotebookClient):
+        def execute(self):
+            for i, cell in enumerate(self.nb.cells):
+                if cell.cell_type == "code":
+                    self.on_cell_start(cell=cell, cell_index=i)
+                    cell.execution_count = 1 + i
+                    if "2 + 2" in cell.source:
+                        raise notebooks.DeadKernelError("Kernel died")
+
+    monkeypatch.setattr(notebooks, "NotebookClient", Dies)
+    notebooks.sync(course)
+    assert notebooks.main(["run"]) == 1
+    assert "2 + 2" in capsys.readouterr().out.partition("died")[0]
+
+
 def test_a_kernel_that_cannot_start_is_a_verdict(course, capsys, monkeypatch):
     def no_kernel(*_args, **_kwargs):
         raise RuntimeError("Kernel died before replying to kernel_info")

@@ -1,9 +1,7 @@
 """Pages that open from the disk, as axe reads them: those of `run`, and those of `grade`."""
 
-import os
 from pathlib import Path
 
-import lab
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,15 +15,6 @@ from lvmteach.classroom.publish.html import to_html
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parent.parent
 CODE = "# a comment\nx = 0.5 if 3 in (1, 2) else 0x1f\nassert x is not None, f'{x} and a string'\nclass A: pass"
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    if lab.chromium() is None:
-        why = "there is no chromium; install it (apt-get install chromium) or name it in the variable CHROMIUM"
-        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
-    with lab.browser() as one:
-        yield one
 
 
 def faults(chrome, path: Path, scheme: str = "light") -> list[str]:

@@ -31,13 +31,6 @@ def needs(found, why):
         pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    needs(lab.chromium(), "there is no chromium; install it (apt-get install chromium) or name it in CHROMIUM")
-    with lab.browser() as one:
-        yield one
-
-
 @contextmanager
 def served(command, home):
     """The address, token included, that a server says when it starts; its Jupyter folders lie below `home`."""

@@ -1,11 +1,9 @@
 """The static site: complete, self-contained, without solutions; and in a browser, from the disk."""
 
-import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import lab
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -107,15 +105,6 @@ def test_further_sections_can_be_left_out_and_checks_are_folded(tmp_path):
     assert re.search(r'<details class="check">.*assert.*?</details>', page, re.S)
     assert 'id="core"' in page
     assert 'id="core"' not in (tmp_path / "out" / "index.html").read_text()
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    if lab.chromium() is None:
-        why = "there is no chromium; install it (apt-get install chromium) or name it in the variable CHROMIUM"
-        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
-    with lab.browser() as one:
-        yield one
 
 
 @pytest.fixture
