@@ -116,10 +116,11 @@ def test_self_normalised_imputation_is_the_conditional_mean():
     assert 0 < float(filled.ess) < 200_000
 
 
-def test_draws_without_weights_would_be_seen():
+@pytest.mark.parametrize("K", [200_000, 1], ids=["many draws", "one draw"])
+def test_draws_without_weights_would_be_seen(K):
     model = given_observed(0.3, 1.5 * POST_COV)
     with seeded(4), torch.no_grad():
-        z = model.encoder(torch.tensor(X)[None]).sample((200_000,))[:, 0]
+        z = model.encoder(torch.tensor(X)[None]).sample((K,))[:, 0]
     with pytest.raises(AssertionError):
         check_imputation((MU + z.numpy() @ W.T).mean(0)[HOLES])
 

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from lvmteach.mixtures import Mixture
 from lvmteach.runtime import seeded
-from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, MixturePrior, VampPrior
+from lvmteach.vae import VAE, BernoulliDecoder, GaussianEncoder, MixturePrior, StandardNormal, VampPrior
 
 RNG = np.random.default_rng(4)
 C, L = 3, 2
@@ -141,15 +141,53 @@ def vamp():
         return VAE(encoder, BernoulliDecoder(L, 6, (8,)), VampPrior(encoder, torch.rand(4, 6)))
 
 
-def test_vamp_is_the_mixture_of_the_encoders_answers(vamp):
-    z = RNG.normal(size=(5, L))
+def answers(vamp):
+    """Log weights (C,) set unequal, means and scales (C, L) of q(z|u), in numpy."""
     with torch.no_grad():
         vamp.prior.logits.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5]))
-        q = vamp.encoder(vamp.prior.inputs).base_dist
-        found = vamp.prior().log_prob(torch.tensor(z).float())
-    log_w = vamp.prior.logits.detach().double().log_softmax(0).numpy()
-    by_hand = logsumexp(log_w + stats.norm.logpdf(z[:, None], q.loc.numpy(), q.scale.numpy()).sum(2), 1)
+        q = vamp.encoder(vamp.prior.inputs)
+    free = vamp.prior.logits.detach().double().numpy()
+    return free - logsumexp(free), q.mean.double().numpy(), q.stddev.double().numpy()
+
+
+def check_vamp(log_prob, vamp):
+    log_w, m, s = answers(vamp)
+    z = RNG.normal(size=(5, L))
+    with torch.no_grad():
+        found = log_prob(torch.tensor(z).float())
+    by_hand = logsumexp(log_w + stats.norm.logpdf(z[:, None], m, s).sum(2), 1)
     np.testing.assert_allclose(found, by_hand, atol=FLOAT32 * 10)
+
+
+def test_vamp_is_the_mixture_of_the_encoders_answers(vamp):
+    check_vamp(lambda z: vamp.prior().log_prob(z), vamp)
+
+
+WRONG_VAMP = {
+    "log C missing": lambda vamp, z: vamp.encoder(vamp.prior.inputs).log_prob(z[:, None]).logsumexp(1),
+    "weights left out": lambda vamp, z: vamp.encoder(vamp.prior.inputs).log_prob(z[:, None]).logsumexp(1) - math.log(4),
+    "N(0, I)": lambda vamp, z: StandardNormal(L)().log_prob(z),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_VAMP.values(), ids=WRONG_VAMP.keys())
+def test_a_wrong_vamp_would_be_seen(wrong, vamp):
+    with pytest.raises(AssertionError):
+        check_vamp(lambda z: wrong(vamp, z), vamp)
+
+
+def check_draws(z, vamp):
+    log_w, m, s = answers(vamp)
+    assert_mean(z, np.exp(log_w) @ m, resolution=0.05)
+    assert_mean(z**2, np.exp(log_w) @ (m**2 + s**2), resolution=0.05)
+
+
+def test_draws_come_from_the_prior_that_the_model_has(vamp):
+    answers(vamp)
+    with seeded(6), torch.no_grad():
+        check_draws(vamp.prior().sample((100_000,)).numpy(), vamp)
+    with seeded(6), pytest.raises(AssertionError, match="mean is off"):
+        check_draws(StandardNormal(L)().sample((100_000,)).numpy(), vamp)
 
 
 def test_vamp_moves_with_the_encoder_and_counts_it_once(vamp):

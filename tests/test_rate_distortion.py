@@ -25,11 +25,16 @@ COV = U @ np.diag(EIGENVALUES) @ U.T
 LAMBDA = torch.tensor(EIGENVALUES)
 
 
-def objective(W, A, V, beta, noise):
-    """The expected beta-ELBO of x|z ~ N(W z, noise I), q = N(A x, diag V), for x ~ N(0, COV): numpy alone."""
+def point(W, A, V):
+    """Rate and squared error of x|z ~ N(W z, noise I), q = N(A x, diag V), for x ~ N(0, COV): numpy alone."""
     left = np.eye(D) - W @ A
     error = np.trace(left @ COV @ left.T) + np.trace(W * V @ W.T)
-    rate = 0.5 * (V.sum() + np.trace(A @ COV @ A.T) - L - np.log(V).sum())
+    return 0.5 * (V.sum() + np.trace(A @ COV @ A.T) - L - np.log(V).sum()), error
+
+
+def objective(W, A, V, beta, noise):
+    """The expected beta-ELBO of that model."""
+    rate, error = point(W, A, V)
     return -0.5 * error / noise - 0.5 * D * np.log(2 * np.pi * noise) - beta * rate
 
 
@@ -45,22 +50,23 @@ def by_optimiser(beta, noise=None):
     start = np.concatenate([0.3 * rng.normal(size=2 * D * L), np.zeros(L), [-1.0]])
     options = {"maxiter": 4000, "maxfun": 10**6, "ftol": 1e-14, "gtol": 1e-9}
     found = optimize.minimize(loss, start, method="L-BFGS-B", options=options)
-    W, _, _, log_noise = unpack(found.x)
-    return -found.fun, np.linalg.svd(W)[1], np.exp(log_noise)
+    W, A, V, log_noise = unpack(found.x)
+    return -found.fun, np.linalg.svd(W)[1], np.exp(log_noise), point(W, A, V)
 
 
 @pytest.mark.parametrize("beta", [0.5, 1, 2, 4, 12])
 def test_best_linear_model_is_what_an_optimiser_finds(beta):
     fit = beta_pca(LAMBDA, L, beta, NOISE)
-    value, singular, _ = by_optimiser(beta, NOISE)
+    value, singular, _, its_point = by_optimiser(beta, NOISE)
     assert abs(float(linear_beta_elbo(LAMBDA, fit, beta)) - value) < 1e-6
     np.testing.assert_allclose(fit.scale, singular, atol=2e-2)  # near the threshold the objective is flat in W
+    np.testing.assert_allclose(fit.point, its_point, atol=5e-3)  # so reverse water-filling is what training does
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.4])
 def test_learnt_noise_is_what_an_optimiser_finds(beta):
     fit = beta_pca(LAMBDA, L, beta)
-    value, _, noise = by_optimiser(beta)
+    value, _, noise, _ = by_optimiser(beta)
     assert abs(float(linear_beta_elbo(LAMBDA, fit, beta)) - value) < 1e-6
     assert abs(float(fit.noise) - noise) < 1e-3
 
@@ -153,9 +159,26 @@ def test_supremum_by_sampling():
     assert abs(float(found - best_beta_elbo(LIK, PRIOR, 2.0, ON))) < 0.02
 
 
-def test_beta_elbo_is_written_as_on_paper():
+def check_beta_elbo(bound):
     log_lik, kl = torch.tensor([[-3.0, -1.0], [-5.0, -2.0]]), torch.tensor([0.5, 2.0])
-    np.testing.assert_allclose(beta_elbo(log_lik, kl, 3.0), [-4 - 1.5, -1.5 - 6])
+    np.testing.assert_allclose(bound(log_lik, kl, 3.0), [-4 - 1.5, -1.5 - 6])
+
+
+def test_beta_elbo_is_written_as_on_paper():
+    check_beta_elbo(beta_elbo)
+
+
+WRONG_ELBO = {
+    "beta on the likelihood": lambda log_lik, kl, beta: beta * log_lik.mean(0) - kl,
+    "KL summed over the batch": lambda log_lik, kl, beta: log_lik.mean(0) - beta * kl.sum(),
+    "samples summed": lambda log_lik, kl, beta: log_lik.sum(0) - beta * kl,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_ELBO.values(), ids=WRONG_ELBO.keys())
+def test_a_wrong_objective_would_be_seen(wrong):
+    with pytest.raises(AssertionError):
+        check_beta_elbo(wrong)
 
 
 @pytest.mark.usefixtures("as_users_run_it")

@@ -128,6 +128,26 @@ def test_the_likelihood_term_is_a_draw(model):
     assert np.abs(log_lik_draws.mean(0).numpy() - exact).max() < 5 * float(log_lik_draws.std(0).max()) / 100
 
 
+def test_four_numbers_of_an_independent_script(model):
+    """log p(x), c summed out, the best q(c|x) and E p(c|z), at the q(z) that an optimiser found for one x."""
+    m, s = np.array([1.47005752, 0.71124886]), np.array([0.64404409, 0.40477084])
+    w = np.exp(log_normal(Z, m, s) + LOG_CELL)
+    reconstruction = (w * log_lik(X[0])).sum()
+    with torch.no_grad():
+        joint = model.prior.log_joint(torch.tensor(Z)).numpy()
+        expected = model.prior.expected_log_joint(torch.tensor(m), torch.tensor(s)).numpy()
+        log_z = model.prior().log_prob(torch.tensor(Z)).numpy()
+    entropy = np.log(s).sum() + L * 0.5 * np.log(2 * np.pi * np.e)
+    mean = (w[:, None] * np.exp(joint - log_z[:, None])).sum(0)
+    found = (
+        logsumexp(log_lik(X[0]) + log_z + LOG_CELL),
+        reconstruction + (w * log_z).sum() + entropy,
+        reconstruction + entropy + logsumexp(expected),
+        reconstruction + entropy + (mean * (expected - np.log(mean))).sum(),
+    )
+    np.testing.assert_allclose(found, (-5.0672217, -5.1709180, -5.1992759, -5.2598777), atol=1e-7)
+
+
 def test_all_images_have_probability_one():
     total = sum(np.exp(logsumexp(log_lik(np.array(x)) + LOG_Z + LOG_CELL)) for x in itertools.product([0, 1], repeat=D))
     assert abs(total - 1) < 1e-9
