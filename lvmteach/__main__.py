@@ -22,7 +22,7 @@ def lab(arguments: list[str]) -> int:
     """Copy the course into a folder, or bring the copy up to date, and open JupyterLab there."""
     from lvmteach.classroom.publish import copies
 
-    parser = argparse.ArgumentParser(prog="lvmteach lab", description=VERBS["lab"].does, epilog=VERBS["lab"].example)
+    parser = argparse.ArgumentParser(prog="lvmteach lab", description=VERBS["lab"].does)
     where = "where you work; default: the clone you are in, or ./lvmteach-course"
     parser.add_argument("folder", nargs="?", type=Path, help=where)
     parser.add_argument("--copy-only", action="store_true", help="copy, and do not open JupyterLab")
@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] not in VERBS:
         print(f"lvmteach: no verb {arguments[0]!r}; there are {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    if {"-h", "--help"} & set(arguments[1:]):
+        print(f"example: {VERBS[arguments[0]].example}\n")
     try:
         return VERBS[arguments[0]].run(arguments[1:]) or 0
     except (OSError, ImportError, ValueError) as problem:

@@ -100,12 +100,14 @@ def test_a_file_in_the_place_of_the_folder_is_said_in_one_line(tmp_path, capsys)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_helps_and_every_verb_has_an_example(verb, capsys):
+def test_every_verb_helps_by_its_own_name_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as done:
         main([verb, "--help"])
     assert not done.value.code
-    assert capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"usage: lvmteach {verb} " in said
     assert VERBS[verb].example.startswith(f"lvmteach {verb}")
+    assert VERBS[verb].example in said
 
 
 def test_help_lists_the_verbs_and_an_unknown_one_is_a_line(capsys):

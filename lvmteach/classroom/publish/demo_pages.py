@@ -119,9 +119,7 @@ def _card(name: str, where: Place | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.demo_pages", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="lvmteach demos", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("build/demos"), help="where the pages are made")
     args = parser.parse_args(arguments)
     pages = build(Path.cwd(), args.out)

@@ -112,9 +112,7 @@ def command(course: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.present", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="lvmteach present", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("build/present"), help="where the copies are made")
     parser.add_argument("--core", action="store_true", help="the cores alone, without what is marked Further")
     args, jupyter = parser.parse_known_args(arguments)
