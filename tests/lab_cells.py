@@ -21,8 +21,8 @@ class Board:
         (self.dot,) = self.left.plot([0.5], [0.5], "o", ms=20)
         self.left.set(xlim=(0, 1), ylim=(0, 1))
         self.moving, self.times = [self.line, self.dot], 1
-    def update(self, height, at):
-        self.line.set_ydata([0, self.times * height])
+    def update(self, height, at, line):
+        self.line.set(ydata=[0, self.times * height], linestyle=line)
         self.dot.set_data([at[0]], [at[1]])
         return f"height {self.times} x {height:.2f}, dot at ({at[0]:.2f}, {at[1]:.2f})"
     def double(self):
@@ -34,6 +34,7 @@ widgets.explore(
     widgets.button("Double", board.double),
     height=widgets.slider(0.0, 1.0, 0.5, label="height"),
     at=widgets.Point(board.left, (0.5, 0.5)),
+    line=widgets.choice([("whole", "-"), ("dashed", "--")], label="line"),
 )"""
 
 # The size of the course's models; noise will do for images.

@@ -121,6 +121,29 @@ def test_words_for_those_who_do_not_see_it(board):
     assert slider.locator("[role=slider]").get_attribute("aria-label") == slider.locator("label").text_content() != ""
 
 
+def test_a_slider_says_the_number_that_stands_beside_it(demos, board):
+    slider = board.locator(".widget-hslider")
+    handle, beside = slider.locator("[role=slider]"), slider.locator(".widget-readout")
+    handle.focus()
+    for _ in range(9):  # 0.7 - 0.1 and its like have seventeen digits
+        demos.page.keyboard.press("ArrowLeft")
+        assert handle.get_attribute("aria-valuetext") == beside.text_content()
+    demos.settle()
+    assert handle.get_attribute("aria-valuetext") == beside.text_content()
+    assert len(beside.text_content()) == 4
+
+
+def test_a_choice_says_which_of_its_buttons_is_pressed(demos, board):
+    pressed = {}
+    for name in ("dashed", "whole"):
+        board.get_by_role("button", name=name).click()
+        look(demos, board)
+        buttons = board.locator(".widget-toggle-button").all()
+        pressed[name] = [one.text_content() for one in buttons if one.get_attribute("aria-pressed") == "true"]
+        assert [one.get_attribute("aria-pressed") for one in buttons].count("false") == 1
+    assert pressed == {"dashed": ["dashed"], "whole": ["whole"]}
+
+
 def test_an_explorable_follows_the_hand_and_python_knows(demos, walk):
     before, words = demos.ask("walk.values"), walk.locator(".lvm-words")
     demos.drag_place(walk, STROKE)

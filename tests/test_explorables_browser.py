@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import axe_playwright_python
@@ -76,6 +77,44 @@ def test_axe_has_no_findings(opened, name, scheme):
     page.evaluate(AXE)
     found = page.evaluate("async () => (await axe.run()).violations.map(({ id, nodes }) => [id, nodes[0].html])")
     assert found == []
+
+
+SPOKEN = re.compile(r"-?\d{1,7}(\.\d{1,4})?")  # digits that a person would read out
+# The developers' tree holds a slider's bare number, whatever words are given for it: those stand on the element.
+NUMBERS = (
+    """() => [...document.querySelectorAll("input[type=range]")].map((one) => one.getAttribute("aria-valuetext"))"""
+)
+
+
+def told(page):
+    """What the browser tells a screen reader of each control: its kind, its name, and its state by name."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    for node in tree:
+        kind = node.get("role", {}).get("value")
+        if kind in {"slider", "radio", "button", "checkbox"} and not node["ignored"]:
+            yield kind, node["name"]["value"], {one["name"]: one["value"].get("value") for one in node["properties"]}
+
+
+def not_as_a_person_would(page):
+    return [words for words in page.evaluate(NUMBERS) if words is None or not SPOKEN.fullmatch(words)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_screen_reader_is_told_names_states_and_numbers_as_a_person_would_say_them(opened, name):
+    page = opened(name)
+    controls = list(told(page))
+    assert controls
+    assert all(words.strip() for _, words, _ in controls)
+    chosen = [state["checked"] for kind, _, state in controls if kind == "radio"]
+    assert set(chosen) in (set(), {"true", "false"})
+    assert len(page.evaluate(NUMBERS)) == sum(kind == "slider" for kind, *_ in controls)
+    assert not_as_a_person_would(page) == []
+
+
+def test_the_check_of_what_is_told_sees_a_number_with_all_its_digits(opened):
+    page = opened("heart")
+    page.evaluate("""() => document.querySelector("input[type=range]").setAttribute("aria-valuetext", 0.1 + 0.2)""")
+    assert not_as_a_person_would(page) == ["0.30000000000000004"]
 
 
 def test_the_check_by_axe_sees_a_slider_without_a_name(opened):

@@ -143,6 +143,19 @@ def test_dark_is_chosen_and_stays(opened):
     assert dark != light
     page.goto(page.url)
     assert page.evaluate(paper) == dark
+    assert page.locator("#theme").get_attribute("aria-pressed") == "true"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_buttons_of_a_page_say_whether_they_are_pressed(opened, scheme):
+    page = opened("01_monte_carlo.html", scheme=scheme)
+    said = {"Dark": str(scheme == "dark").lower(), "Core only": "false"}
+    for _ in range(3):
+        for name, pressed in said.items():
+            button = page.get_by_role("button", name=name, exact=True)
+            assert button.get_attribute("aria-pressed") == pressed
+            button.click()
+            said[name] = "true" if pressed == "false" else "false"
 
 
 @pytest.mark.parametrize("name", ["index", "01_monte_carlo", "08_vae", "exercises_01_monte_carlo"])

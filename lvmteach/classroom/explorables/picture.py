@@ -29,12 +29,25 @@ function render({ model, el }) {
     img.src = url;
     if (old) URL.revokeObjectURL(old);
   };
-  // ipywidgets shows a slider's label and does not tie it to the slider.
-  const nameSliders = () => {
-    for (const slider of el.closest(".lvm-explore")?.querySelectorAll(".widget-slider") ?? [])
-      slider.querySelector("[role=slider]")?.setAttribute("aria-label", slider.querySelector("label").textContent);
+  // ipywidgets ties no label to its slider, has numbers read out with all their digits, and tells which button of a
+  // choice is pressed by its colour alone.
+  const say = (node, name, words) => { if (node && node.getAttribute(name) !== words) node.setAttribute(name, words); };
+  const speak = () => {
+    const all = (kind) => el.closest(".lvm-explore")?.querySelectorAll(kind) ?? [];
+    for (const slider of all(".widget-slider")) {
+      const handle = slider.querySelector("[role=slider]");
+      say(handle, "aria-label", slider.querySelector("label").textContent);
+      say(handle, "aria-valuetext", slider.querySelector(".widget-readout")?.textContent ?? "");
+    }
+    for (const button of all(".widget-toggle-button"))
+      say(button, "aria-pressed", String(button.classList.contains("mod-active")));
   };
-  img.addEventListener("load", nameSliders);
+  const changes = new MutationObserver(speak);
+  img.addEventListener("load", () => {
+    const box = el.closest(".lvm-explore");
+    if (box) changes.observe(box, { subtree: true, attributeFilter: ["class", "aria-valuetext"] });
+    speak();
+  });
   const showWords = () => {
     img.alt = model.get("alt");
     summary.textContent = model.get("summary");
@@ -102,6 +115,7 @@ function render({ model, el }) {
   showPicture(); showWords(); showRegions();
   return () => {
     for (const [event, show] of watched) model.off(event, show);
+    changes.disconnect();
     URL.revokeObjectURL(url);
   };
 }

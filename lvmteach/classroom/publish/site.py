@@ -48,7 +48,7 @@ SHELL = """\
 <a class="skip" href="#main">Skip to content</a>
 <header><a href="index.html">lvmteach</a>{core}
 <label>Search <input id="q" type="search" autocomplete="off" aria-controls="hits"></label>
-<button id="theme" type="button">Dark or light</button>
+<button id="theme" type="button" aria-pressed="false">Dark</button>
 <ol id="hits" hidden></ol></header>
 <div class="columns">
 <nav aria-label="Pages"><details open><summary>Pages</summary>{nav}</details></nav>
@@ -220,9 +220,7 @@ def _index(pages: list[Page]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.site", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="lvmteach site", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("build/site"), help="where the site is written")
     args = parser.parse_args(arguments)
     pages = build(copies.source(), args.out)

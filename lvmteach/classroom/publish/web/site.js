@@ -35,11 +35,16 @@ field.addEventListener("input", () => {
 });
 field.addEventListener("keydown", (event) => { if (event.key === "Escape") { field.value = ""; hits.hidden = true; } });
 
-document.getElementById("theme").addEventListener("click", () => {
-  const chosen = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  root.dataset.theme = chosen === "dark" ? "light" : "dark";
+const theme = document.getElementById("theme"), prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (root.dataset.theme || (prefersDark.matches ? "dark" : "light")) === "dark";
+const showTheme = () => theme.setAttribute("aria-pressed", String(isDark()));
+theme.addEventListener("click", () => {
+  root.dataset.theme = isDark() ? "light" : "dark";
+  showTheme();
   try { localStorage.setItem("theme", root.dataset.theme); } catch { /* a page from the disk may keep nothing */ }
 });
+prefersDark.addEventListener("change", showTheme);
+showTheme();
 
 const core = document.getElementById("core");
 core?.addEventListener("click", () => {
