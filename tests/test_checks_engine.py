@@ -259,6 +259,14 @@ def test_a_button_shows_the_feedback_of_its_option(monkeypatch):
     assert "write &quot;b&quot;" in said.value
 
 
+def test_before_ipywidgets_8_the_question_in_words_has_to_do(monkeypatch):
+    monkeypatch.delattr("ipywidgets.widgets.widget.Widget._repr_mimebundle_")
+    shown = []
+    monkeypatch.setattr(choice_room, "display", shown.append)
+    choice_room.radio_buttons(CHOICE)
+    assert shown == []
+
+
 def test_samples_are_compared_in_distribution():
     compare, n = SameDistribution(), 5000
     with seeded(0):

@@ -1,12 +1,13 @@
 """An explorable in a kernel: shown once, with its key frame and its mark; moved from Python; its result from torch."""
 
 import base64
+import re
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from lvmteach.classroom.explorables import Explorable, explore, kit, latent_explorer
+from lvmteach.classroom.explorables import Explorable, explore, kit, latent_explorer, pages
 
 
 def outputs(source):
@@ -36,6 +37,15 @@ def test_without_a_key_frame_there_are_words():
     (shown,) = outputs('explore("latent_explorer", z=(0.0, 0.0))')
     assert "image/png" not in shown
     assert "z = (0.00, 0.00)" in shown["text/plain"]
+
+
+def test_before_ipywidgets_8_a_link_below_the_key_frame_brings_the_page_along(monkeypatch):
+    monkeypatch.setattr("ipywidgets.__version__", "7.7.1")
+    picture, link = outputs('explore("heart", z=0.5)')
+    assert "image/png" in outputs('explore("heart")')[0]
+    assert "z = 0.50" in picture["text/plain"]
+    coded = re.search(r'download="heart.html" href="data:text/html;base64,([^"]+)"', link["text/html"])[1]
+    assert base64.b64decode(coded).decode() == pages.page("heart", z=0.5)
 
 
 def test_moved_from_python_and_read_in_python():

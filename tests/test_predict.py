@@ -42,6 +42,14 @@ def test_without_a_kernel_question_and_all_answers_stand_in_words(shown):
     assert "*none or one*, right: A third" in discussed["text/markdown"]
 
 
+def test_before_ipywidgets_8_question_and_answers_stand_in_words(shown, monkeypatch):
+    monkeypatch.delattr("ipywidgets.widgets.widget.Widget._repr_mimebundle_")
+    predict("How many?", DRAWS).discuss(WORDS, right="none or one")
+    asked, discussed = shown
+    assert list(asked) == ["text/markdown", "text/plain"]
+    assert WORDS["about 3"] in discussed["text/markdown"]
+
+
 def test_what_was_committed_is_discussed_first(shown):
     guess = predict("How many?", DRAWS)
     guess.commit("about 3")

@@ -123,6 +123,15 @@ def test_key_frame_and_live_picture_are_one(shown):
     assert live.picture.summary in caption.data
 
 
+def test_before_ipywidgets_8_the_key_frame_stands_in(shown, monkeypatch):
+    monkeypatch.delattr("ipywidgets.widgets.widget.Widget._repr_mimebundle_")
+    live = waves()
+    (picture, more), (caption, _) = shown
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert more["metadata"]["image/png"]["alt"] == live.about
+    assert live.picture.summary in caption.data
+
+
 def test_a_scene_can_be_shown_both_ways(shown):
     scene = Waves()
     live = waves(scene=scene)

@@ -78,4 +78,5 @@ def radio_buttons(choice: Choice) -> None:
 
     buttons.observe(answer, "value")
     box = ipywidgets.VBox([buttons, said])
-    display({**box._repr_mimebundle_(), "text/plain": "Run this cell for buttons to choose by."}, raw=True)
+    if hasattr(box, "_repr_mimebundle_"):  # from ipywidgets 8 on; before that the question in words has to do
+        display({**box._repr_mimebundle_(), "text/plain": "Run this cell for buttons to choose by."}, raw=True)

@@ -143,6 +143,6 @@ def predict(question: str, options: Sequence[str] = (), *, unit: str = "") -> Pr
     if options and (len(set(options)) < 2 or len(set(options)) != len(options)):
         raise ValueError(f"give two or more different options, or none to ask for a number; got {list(options)}")
     asked = Prediction(question, options, unit)
-    words = asked._static()
-    display({**asked._box._repr_mimebundle_(), "text/markdown": words, "text/plain": words}, raw=True)
+    words, view = asked._static(), getattr(asked._box, "_repr_mimebundle_", dict)()  # ipywidgets 7: words alone
+    display({**view, "text/markdown": words, "text/plain": words}, raw=True)
     return asked

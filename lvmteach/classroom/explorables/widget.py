@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import anywidget
+import ipywidgets
 import torch
 import traitlets
 from IPython import get_ipython
-from IPython.display import display
+from IPython.display import HTML, display
 
 from lvmteach.classroom.explorables import kit
 from lvmteach.classroom.explorables.packing import packed
+from lvmteach.classroom.explorables.pages import page
+
+# A link in an output reaches no file of ours, wherever the notebook is open; but it may bring the page along.
+LINK = (
+    "<p>If this picture does not move, save its page and open that in your browser: "
+    '<a download="{name}.html" href="data:text/html;base64,{page}">{name}.html</a></p>'
+)
 
 
 class Explorable(anywidget.AnyWidget):
@@ -47,6 +56,12 @@ class Explorable(anywidget.AnyWidget):
         if self._shown_in is None or self._shown_in != _cell():
             bundle, metadata = self._repr_mimebundle_()
             display(bundle, raw=True, metadata=metadata)
+            if int(ipywidgets.__version__.split(".")[0]) < 8:  # Colab's, and of older servers
+                display(HTML(self._as_link()))
+
+    def _as_link(self) -> str:
+        made = page(self.demo, data=self._given if self._own else None, **self.values)
+        return LINK.format(name=self.demo, page=base64.b64encode(made.encode()).decode())
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
         made = super()._repr_mimebundle_(**options)

@@ -95,7 +95,10 @@ def explore(scene: Scene, *actions: Any, **controls: Any) -> Exploration:
     if _strict():
         exploration.exercise()
     words = f"Live demo {type(scene).__name__}. {exploration.about} Run this cell to move it."
-    display({**exploration.box._repr_mimebundle_(), "text/plain": words}, raw=True)
+    if hasattr(exploration.box, "_repr_mimebundle_"):
+        display({**exploration.box._repr_mimebundle_(), "text/plain": words}, raw=True)
+    else:  # ipywidgets 7
+        key_frame(scene, alt=exploration.about, **exploration.values)
     return exploration
 
 
