@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lvmteach.classroom.publish.notebooks import from_text, pair, sources
+from lvmteach.classroom.publish.notebooks import HINT, from_text, pair, sources
 
 ROOT = Path(__file__).parent.parent
 TEXTS = sources(ROOT)
@@ -34,6 +34,21 @@ def test_the_pair_is_equal(text):
     for one, other in zip(ours, theirs, strict=True):
         assert (one.id, one.cell_type, one.source) == (other.id, other.cell_type, other.source)
         assert one.metadata.get("tags", []) == other.metadata.get("tags", []), one.source[:80]
+
+
+@every_notebook
+def test_the_first_cell_says_how_to_get_the_package(text):
+    assert stored(text).cells[0].source.endswith(HINT)
+    exercise = ROOT / "exercises" / f"{text.stem}.ipynb"
+    if text.parent.parent.name == "solutions":
+        assert nbformat.read(exercise, as_version=4).cells[0].source.endswith(HINT)
+
+
+def test_the_way_to_the_package_is_said_once(tmp_path):
+    (tmp_path / "text").mkdir()
+    path = tmp_path / "text" / "99_try.py"
+    path.write_text(f"# %% [markdown]\n# # 99\n#\n# {HINT}\n")  # as an editor that pairs the two would write it back
+    assert from_text(path).cells[0].source.count(HINT) == 1
 
 
 @every_notebook

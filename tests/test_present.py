@@ -18,6 +18,7 @@ from lab import Lab
 from lvmteach.classroom.explorables import kit
 from lvmteach.classroom.publish import demo_pages, lecture, present, slides
 from lvmteach.classroom.publish.core import is_check
+from lvmteach.classroom.publish.notebooks import HINT
 
 ROOT = Path(__file__).parent.parent
 STAGE = "01_monte_carlo"
@@ -179,6 +180,13 @@ def test_prose_is_cut_between_paragraphs_and_none_is_lost():
     assert "\n\n".join(parts) == prose
     assert parts[0].startswith("## A\n\nParagraph 0")
     assert parts[-1].endswith("```\na\n\nb\n```")
+
+
+def test_how_to_get_the_package_is_not_for_the_audience():
+    title = nbformat.v4.new_markdown_cell(f"# 99 Try\n\nWhat you will learn.\n\n{HINT}")
+    shown = "\n".join(cell.source for cell in slides.slides(nbformat.v4.new_notebook(cells=[title])))
+    assert "What you will learn" in shown
+    assert "pip install" not in shown
 
 
 @pytest.fixture(scope="module")

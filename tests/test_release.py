@@ -5,6 +5,7 @@ import pytest
 
 from lvmteach.classroom.exercises import nbgrader, students
 from lvmteach.classroom.exercises.release import BEGIN, END, PROOF, ReleaseError, main, release, without_solution
+from lvmteach.classroom.publish.notebooks import HINT
 
 GOOD = f"""\
 # %% [markdown]
@@ -230,6 +231,8 @@ def test_students_get_the_course_without_solutions_and_the_way_to_the_package(tm
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
         assert "lvmteach" in notebook.cells[0].source
+        assert HINT not in notebook.cells[1].source  # which the cell above has said better
+        assert notebook.cells[1].source.startswith("# ")
         assert BEGIN not in path.read_text(encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lvmteach.classroom.publish import copies
+from lvmteach.classroom.publish.notebooks import HINT
 
 GET = """\
 # Only where the course's package is not installed yet: on Colab and Binder this cell gets it.
@@ -45,6 +46,7 @@ def write(folder: Path, package: str) -> str:
     def prepare(notebook: NotebookNode) -> None:
         first = nbformat.v4.new_code_cell(GET.format(package=package), id="get-lvmteach")
         first.metadata["tags"] = ["check"]
+        notebook.cells[0].source = notebook.cells[0].source.replace(HINT, "").rstrip()  # this says it better
         notebook.cells.insert(0, first)
 
     done = copies.copy(copies.source(), folder, prepare)

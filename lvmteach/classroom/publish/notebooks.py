@@ -41,6 +41,11 @@ KERNEL = {
         "version": "3.11.7",
     },
 }
+# Ends the first cell, for a reader who has got this one file.
+HINT = (
+    "*This notebook needs the package `lvmteach`. Where it is missing, install it: `pip install .` in a clone of the "
+    "course, or `pip install lvmteach-*.whl` with the wheel from your lecturer.*"
+)
 
 
 def sources(root: Path) -> list[Path]:
@@ -56,9 +61,13 @@ def pair(text: Path) -> Path:
 def from_text(text: Path) -> NotebookNode:
     """The notebook a text source describes, without outputs, the same bytes each time it is made.
 
-    Cell ids come from the file's name and the cell's position, so that they never differ without reason.
+    Cell ids come from the file's name and the cell's position, so that they never differ without reason. The first
+    cell, if it is prose, also says how to get the package.
     """
     notebook = jupytext.read(text, fmt="py:percent")
+    first = notebook.cells[0]
+    if first.cell_type == "markdown" and HINT not in first.source:
+        first.source += f"\n\n{HINT}"
     stamp(notebook, f"{text.parent.parent.name}/{text.stem}")
     notebook.metadata.pop("jupytext", None)
     notebook.metadata.update(KERNEL)
@@ -207,16 +216,16 @@ def _write(notebook: NotebookNode, target: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["run"]:
+        return _run(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m lvmteach.classroom.publish.notebooks", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("verb", choices=("sync", "execute", "run"))
-    parser.add_argument("names", nargs="*", help="text sources; for `run` the start of their names (08); default: all")
-    parser.add_argument("--out", type=Path, default=Path("build/html"), help="where `run` writes HTML")
+    parser.add_argument("verb", choices=("sync", "execute", "run"), help="`run --help` tells the options of `run`")
+    parser.add_argument("names", nargs="*", help="text sources; default: all")
     args = parser.parse_args(arguments)
     root = Path.cwd()
-    if args.verb == "run":
-        return min(run(root, args.out, args.names), 1)
     for text in map(Path, args.names or sources(root)):
         if text.suffix != ".py" or text.parent.name != "text" or not text.exists():
             parser.error(f"expected an existing FOLDER/text/NAME.py, got {text}")
@@ -232,6 +241,16 @@ def main(arguments: list[str] | None = None) -> int:
         size = target.stat().st_size / 1024
         print(f"{target}: {size:.0f} kB, {time.perf_counter() - start:.1f} s", flush=True)
     return 0
+
+
+def _run(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lvmteach run", description="Execute notebooks from their first cell: a line and an HTML page each."
+    )
+    parser.add_argument("names", nargs="*", help="the start of notebooks' names (08); default: all")
+    parser.add_argument("--out", type=Path, default=Path("build/html"), help="where the pages are written")
+    args = parser.parse_args(arguments)
+    return min(run(Path.cwd(), args.out, args.names), 1)
 
 
 if __name__ == "__main__":

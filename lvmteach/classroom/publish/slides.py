@@ -28,6 +28,7 @@ from lvmteach.classroom.explorables import kit, place, script
 from lvmteach.classroom.publish import lecture
 from lvmteach.classroom.publish.core import core, is_check
 from lvmteach.classroom.publish.html import maths_to_mathml
+from lvmteach.classroom.publish.notebooks import HINT
 from lvmteach.classroom.publish.output import fresh
 
 LINES, WIDTH = 18, 95  # what a slide holds, about; more goes to the next one
@@ -181,7 +182,7 @@ def _pieces(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, int]]:
     """Parts of cells, and how many lines each takes."""
     for cell in lecture.at_headings(notebook.cells):
         if cell.cell_type == "markdown":
-            shown, notes = lecture.split_notes(cell.source)
+            shown, notes = lecture.split_notes(cell.source.replace(HINT, ""))
             for part in in_parts(shown):
                 yield nbformat.v4.new_markdown_cell(maths_to_mathml(part)), _height(part)
             for note in notes:
@@ -250,9 +251,7 @@ def _lines(block: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m lvmteach.classroom.publish.slides", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="lvmteach slides", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", help="the start of notebooks' names (08); default: all")
     parser.add_argument("--out", type=Path, default=Path("build/slides"), help="where the slides are written")
     parser.add_argument("--core", action="store_true", help="the cores alone, without what is marked Further")
