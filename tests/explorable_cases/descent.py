@@ -27,9 +27,10 @@ def action_lists():
 BUGS = [
     ("-0.5 * v * v)", "-0.5 * v)"),
     ("squares.map((v) => v - total)", "squares"),
-    ("(log_q - log_p[i * MESH + j])", "(log_q - log_p[j * MESH + i])"),
-    ("a.t[i] ** 2, b.t[j] ** 2", "a.t[i], b.t[j]"),
-    ("v - mean[k] * kl", "v"),
+    ("b.q[j] * log_p[at]", "b.q[i] * log_p[at]"),
+    ("slope(a, 2), slope(b, 2)", "slope(a, 1), slope(b, 1)"),
+    (" - mean(one, (i) => one.t[i] ** power) * mean(one, (i) => one.log_q[i] - one.cross[i])", ""),
+    ("+ mean(b, (j) => b.log_q[j])", ""),
     ("RATE = 0.3", "RATE = 0.4"),
     ("LONGEST = 0.25", "LONGEST = 0.3"),
     ("v - s[d] * step(slope[d])", "v - step(slope[d])"),

@@ -23,7 +23,7 @@ BUGS = [
     ("Math.max(p, LEAST)", "Math.max(p, 0.01)"),
     ("raw.map((p) => p / total)", "raw"),
     ("-Math.log(-Math.log(u))", "Math.log(-Math.log(u))"),
-    ("(logits[c] + g[i + c]) / tau", "logits[c] + g[i + c] / tau"),
+    ("(l1 + g[i + 1]) / tau", "l1 + g[i + 1] / tau"),
     ("(1 - y[C * k])) / tau", "(1 - y[C * k]))"),
     ("y[C * k] * (1 - y[C * k])", "y[C * k + 1] * (1 - y[C * k])"),
     ("> y[C * k + best] ? c", "< y[C * k + best] ? c"),
@@ -31,6 +31,7 @@ BUGS = [
     ("seed: seed + 1", "seed: seed + 2"),
     ("pi[0] * (1 - pi[0])", "pi[0] * pi[0]"),
     ("Math.sqrt(mean(each.map", "(mean(each.map"),
-    ("gradients(soft(pi, g, t), t)", "gradients(soft(pi, g, tau), t)"),
+    ("gradients(soft([p0, p1, p2], gumbels(seed), t), t)", "gradients(soft([p0, p1, p2], gumbels(seed), 1), t)"),
+    ("curves(...pi, seed)", "curves(...pi, 2)"),
     ("general(tau, 2)", "general(tau, 1)"),
 ]

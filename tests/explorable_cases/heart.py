@@ -22,6 +22,7 @@ BUGS = [
     ("normalLogPdf(a, m, s / 3)", "normalLogPdf(a, m, s)"),
     ("+ normalLogPdf(z, 0, 1);", ";"),
     ("+ Math.log(STEP)", ""),
+    ("evidence(...x)", "evidence(x[0], 0)"),
     ("STEP = 0.004", "STEP = 0.04"),
     ("TURNS = 4 * Math.PI", "TURNS = 0.5 * Math.PI"),
     ("scale(z) / 3, scale(z)", "scale(z), scale(z) / 3"),

@@ -14,7 +14,7 @@ def settings():
 BUGS = [
     ("NOISE = 0.4", "NOISE = 0.5"),
     ("Math.PI) / 1800", "Math.PI) / 1790"),
-    ("y * Math.cos(a) - x * Math.sin(a)", "y * Math.cos(a) + x * Math.sin(a)"),
+    ("y * COS[k] - x * SIN[k]", "y * COS[k] + x * SIN[k]"),
     ("(r) => r * r)", "(r) => Math.abs(r))"),
     ("(df + 1) * Math.log(1 + (r * r) / df)", "(df + 1) * Math.log(1 + r * r)"),
     ("(df + r * r) / NOISE", "(df + r * r)"),

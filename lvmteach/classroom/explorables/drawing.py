@@ -21,7 +21,7 @@ from lvmteach.classroom.explorables.nets import decoded, latent_size, layers_of,
 from lvmteach.vae import pretrained
 
 TITLE = "Draw, and see q(z|x)"
-K = 64  # draws of q(z|x), for the bounds in the words
+K = 16  # draws of q(z|x), for the bounds in the words
 SHOWN = 30  # latent axes that fit side by side
 
 

@@ -8,26 +8,28 @@ const MOST = 60, RATE = 0.3, LONGEST = 0.25; // steps; share of a natural gradie
 const MESH = 80;
 const HEIGHTS = [3, 2, 1].map((r) => -0.5 * r * r); // of contours: a Gaussian's, r deviations out
 
-// q along one axis of the mesh, N(m, s²) cut off at the borders: log q, and its deviations t = (z - m) / s.
+// q along one axis of the mesh, N(m, s²) cut off at the borders: q, log q, and its deviations t = (z - m) / s.
 function along(z, m, s) {
   const t = Float64Array.from(z, (v) => (v - m) / s), squares = t.map((v) => -0.5 * v * v), total = logSumExp(squares);
-  return { t, log_q: squares.map((v) => v - total) };
+  const log_q = squares.map((v) => v - total);
+  return { t, log_q, q: log_q.map(Math.exp), cross: new Float64Array(MESH) };
 }
 
-// KL(q || p) and its gradient for the mean, in deviations, and for log s, on each axis.
+// KL(q || p) and its gradient for the mean, in deviations, and for log s, on each axis. q is a product of its two axes,
+// so that only log p needs the whole mesh: its mean under the other axis, `cross`.
 function gapOf({ log_p, axes }, m, s) {
   const [a, b] = [0, 1].map((d) => along(axes[d], m[d], s[d]));
-  let kl = 0;
-  const slope = [0, 0, 0, 0], mean = [0, 0, 0, 0];
-  for (let i = 0; i < MESH; i++) {
-    for (let j = 0; j < MESH; j++) {
-      const log_q = a.log_q[i] + b.log_q[j], q = Math.exp(log_q), cost = q * (log_q - log_p[i * MESH + j]);
-      const t = [a.t[i], b.t[j], a.t[i] ** 2, b.t[j] ** 2];
-      kl += cost;
-      for (let k = 0; k < 4; k++) { slope[k] += cost * t[k]; mean[k] += q * t[k]; }
+  for (let i = 0, at = 0; i < MESH; i++) {
+    for (let j = 0; j < MESH; j++, at++) {
+      a.cross[i] += b.q[j] * log_p[at];
+      b.cross[j] += a.q[i] * log_p[at];
     }
   }
-  return { kl, slope: slope.map((v, k) => v - mean[k] * kl) };
+  const mean = (one, f) => { let total = 0; for (let i = 0; i < MESH; i++) total += one.q[i] * f(i); return total; };
+  const kl = mean(a, (i) => a.log_q[i] - a.cross[i]) + mean(b, (j) => b.log_q[j]);
+  // The covariance of each t, or t², with log q - log p: the other axis' log q is a constant in it.
+  const slope = (one, power) => mean(one, (i) => (one.log_q[i] - one.cross[i]) * one.t[i] ** power) - mean(one, (i) => one.t[i] ** power) * mean(one, (i) => one.log_q[i] - one.cross[i]);
+  return { kl, slope: [slope(a, 1), slope(b, 1), slope(a, 2), slope(b, 2)] };
 }
 
 const step = (slope) => clip(RATE * slope, -LONGEST, LONGEST);

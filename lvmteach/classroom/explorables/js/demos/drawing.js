@@ -3,7 +3,7 @@ import { clip, logSumExp, mean, mlp, mlpOfEight, sigmoid } from "../maths.js";
 import { RandomState, held } from "../random.js";
 import { fixed, percent } from "../words.js";
 
-const K = 64; // draws of q(z|x), for the bounds
+const K = 16; // draws of q(z|x), for the bounds
 const EXTENT = 3.5, SHOWN = 30; // of a latent plane; latent axes side by side
 const noise = held((n) => new RandomState(1).normals(n)); // the same at each redraw: only the drawing changes the numbers
 

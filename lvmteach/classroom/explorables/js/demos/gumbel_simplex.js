@@ -19,11 +19,13 @@ const gumbels = held((seed) => new RandomState(seed).uniforms(DRAWS * C).map((u)
 
 // softmax((log pi + g) / tau), a draw after the other.
 function soft(pi, g, tau) {
-  const y = new Float64Array(g.length), logits = pi.map(Math.log);
+  const y = new Float64Array(g.length), [l0, l1, l2] = pi.map(Math.log);
   for (let i = 0; i < g.length; i += C) {
-    const a = [0, 1, 2].map((c) => (logits[c] + g[i + c]) / tau), top = Math.max(...a), e = a.map((v) => Math.exp(v - top));
-    const total = e[0] + e[1] + e[2];
-    for (let c = 0; c < C; c++) y[i + c] = e[c] / total;
+    const a0 = (l0 + g[i]) / tau, a1 = (l1 + g[i + 1]) / tau, a2 = (l2 + g[i + 2]) / tau, top = Math.max(a0, a1, a2);
+    const e0 = Math.exp(a0 - top), e1 = Math.exp(a1 - top), e2 = Math.exp(a2 - top), total = e0 + e1 + e2;
+    y[i] = e0 / total;
+    y[i + 1] = e1 / total;
+    y[i + 2] = e2 / total;
   }
   return y;
 }
@@ -33,6 +35,9 @@ function gradients(y, tau) {
   const each = Float64Array.from({ length: y.length / C }, (_, k) => (y[C * k] * (1 - y[C * k])) / tau), middle = mean(each);
   return [middle, Math.sqrt(mean(each.map((v) => (v - middle) ** 2)))];
 }
+
+// The same at every temperature: the curves, which only pi and the draws change.
+const curves = held((p0, p1, p2, seed) => Array.from(TAUS, (t) => gradients(soft([p0, p1, p2], gumbels(seed), t), t)));
 
 export default {
   about: "Four hundred soft draws on the triangle of three classes; beside it mean and spread of a gradient over the temperature.",
@@ -49,7 +54,7 @@ export default {
   compute(_, { tau, place, seed }) {
     const pi = probabilities(place), g = gumbels(seed), y = soft(pi, g, tau), [gradient, spread] = gradients(y, tau);
     const drawn = Array.from({ length: DRAWS }, (_, k) => [0, 1, 2].reduce((best, c) => (y[C * k + c] > y[C * k + best] ? c : best), 0));
-    const along = Array.from(TAUS, (t) => gradients(soft(pi, g, t), t));
+    const along = curves(...pi, seed);
     return {
       pi, y, drawn,
       shares: [0, 1, 2].map((c) => mean(drawn.map((d) => Number(d === c)))),

@@ -1,5 +1,6 @@
 // A latent z slides along a heart; how much each z has to do with an observed x, and p(x), the sum over all of them.
 import { grid, linspace, logSumExp, normalLogPdf } from "../maths.js";
+import { held } from "../random.js";
 import { fixed } from "../words.js";
 
 const POINTS = { A: [3.7, 4.6], B: [0, 2], C: [0, -19] };
@@ -18,6 +19,8 @@ function logJoint([a, b], z) {
   return normalLogPdf(a, m, s / 3) + normalLogPdf(b, n, s) + normalLogPdf(z, 0, 1);
 }
 
+const evidence = held((a, b) => logSumExp(ALL.map((z) => logJoint([a, b], z))) + Math.log(STEP)); // one sum for each x, whatever z does
+
 export default {
   about: "A latent z slides along a heart, its noise drawn around it; beside it how much each z has to do with an observed x.",
   start: { z: 0.6, x: POINTS.A },
@@ -34,7 +37,7 @@ export default {
     spread: [scale(z) / 3, scale(z)],
     log_joint: logJoint(x, z),
     curve: grid(Z, (one) => logJoint(x, one)),
-    log_p_x: logSumExp(ALL.map((one) => logJoint(x, one))) + Math.log(STEP),
+    log_p_x: evidence(...x),
   }),
 
   words: ({ log_joint, log_p_x }, { z }) =>

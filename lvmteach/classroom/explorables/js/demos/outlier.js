@@ -1,20 +1,20 @@
 // One datum walks away: the axis of a Gaussian follows it, Student's t lets it go.
-import { sum } from "../maths.js";
 import { fixed } from "../words.js";
 
 const NOISE = 0.4, TURNS = 1801; // the scale of the noise; angles tried, a tenth of a degree apart
-const ANGLES = Array.from({ length: TURNS }, (_, k) => ((k - 900) * Math.PI) / 1800);
+const ANGLES = Array.from({ length: TURNS }, (_, k) => ((k - 900) * Math.PI) / 1800), COS = ANGLES.map(Math.cos), SIN = ANGLES.map(Math.sin);
 const degrees = (a) => (180 / Math.PI) * a;
 
-// Distances of the points from the line at an angle, in units of the noise.
-const residuals = (points, a) => points.map(([x, y]) => (y * Math.cos(a) - x * Math.sin(a)) / NOISE);
+// Distance of a point from the line at the k-th angle, in units of the noise.
+const residual = ([x, y], k) => (y * COS[k] - x * SIN[k]) / NOISE;
 
-// The angle whose line costs least: a grid, for the cost has two hollows when the outlier is far.
+// The number of the angle whose line costs least: a grid, for the cost has two hollows when the outlier is far.
 function best(points, cost) {
   let least = Infinity, at = 0;
-  for (const a of ANGLES) {
-    const total = sum(residuals(points, a).map(cost));
-    if (total < least) [least, at] = [total, a];
+  for (let k = 0; k < TURNS; k++) {
+    let total = 0;
+    for (const point of points) total += cost(residual(point, k));
+    if (total < least) { least = total; at = k; }
   }
   return at;
 }
@@ -32,8 +32,8 @@ export default {
   compute({ cloud }, { outlier, df }) {
     const points = [...cloud, outlier];
     const gaussian = best(points, (r) => r * r), student = best(points, (r) => (df + 1) * Math.log(1 + (r * r) / df));
-    const [r] = residuals([outlier], student), pull = ((df + 1) * r) / (df + r * r) / NOISE;
-    return { gaussian, student, pull, most: (df + 1) / (2 * Math.sqrt(df) * NOISE) };
+    const r = residual(outlier, student), pull = ((df + 1) * r) / (df + r * r) / NOISE;
+    return { gaussian: ANGLES[gaussian], student: ANGLES[student], pull, most: (df + 1) / (2 * Math.sqrt(df) * NOISE) };
   },
 
   words: ({ gaussian, student, pull, most }, { df }) =>

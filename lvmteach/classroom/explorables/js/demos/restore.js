@@ -1,6 +1,6 @@
 // Erase pixels and restore them by turns: z from q(z|x), then the missing pixels from p(x|z). Pseudo-Gibbs sampling.
 import { mlp, sigmoid, sum } from "../maths.js";
-import { RandomState } from "../random.js";
+import { RandomState, held } from "../random.js";
 import { fixed, percent } from "../words.js";
 
 const HALF = "half of the pixels", LOWER = "the lower half", SQUARE = "a square in the middle";
@@ -14,18 +14,19 @@ function holes([rows, cols], what) {
   });
 }
 
-// From blank paper, so many turns; the last p(x|z), and the image that it was drawn to.
-function restored({ encode, decode, L }, x, missing, turns, seed) {
-  const stream = new RandomState(seed);
-  let filled = Float64Array.from(x, (v, i) => (missing[i] ? 0 : v)), p = filled;
-  for (let turn = 0; turn < turns; turn++) {
+// From blank paper, so many turns: of each the p(x|z), and the image that it was drawn to. Turns once made are kept.
+function restoring({ encode, decode, L }, x, missing, seed) {
+  const stream = new RandomState(seed), blank = Float64Array.from(x, (v, i) => (missing[i] ? 0 : v)), made = [{ filled: blank, p: blank }];
+  function turn({ filled }) {
     const head = encode(filled), eps = stream.normals(L), u = stream.uniforms(x.length);
     const z = Float64Array.from(eps, (e, l) => head[l] + Math.exp(head[L + l]) * e);
     const mean = Float64Array.from(decode(z), sigmoid);
-    filled = filled.map((v, i) => (missing[i] ? Number(u[i] < mean[i]) : v));
-    p = mean.map((v, i) => (missing[i] ? v : x[i]));
+    return { filled: filled.map((v, i) => (missing[i] ? Number(u[i] < mean[i]) : v)), p: mean.map((v, i) => (missing[i] ? v : x[i])) };
   }
-  return { filled, p };
+  return (turns) => {
+    while (made.length <= turns) made.push(turn(made.at(-1)));
+    return made[turns];
+  };
 }
 
 export default {
@@ -40,12 +41,16 @@ export default {
   allows: { seed: (seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32 },
 
   setup({ sizes, weights, encoder_sizes, encoder_weights, images, shape }) {
-    return { decode: mlp(sizes, weights), encode: mlp(encoder_sizes, encoder_weights), images, D: sizes.at(-1), L: sizes[0], shape };
+    const D = sizes.at(-1), nets = { decode: mlp(sizes, weights), encode: mlp(encoder_sizes, encoder_weights), L: sizes[0] };
+    const chain = held((example, erased, seed) => {
+      const x = images.slice(example * D, (example + 1) * D), missing = holes(shape, erased);
+      return { x, missing, after: restoring(nets, x, missing, seed) };
+    });
+    return { chain, shape };
   },
 
   compute(model, { example, erased, turns, seed }) {
-    const x = model.images.slice(example * model.D, (example + 1) * model.D), missing = holes(model.shape, erased);
-    const { filled, p } = restored(model, x, missing, turns, seed), gone = sum(missing);
+    const { x, missing, after } = model.chain(example, erased, seed), { filled, p } = after(turns), gone = sum(missing);
     return { x, missing, filled, p, wrong: sum(missing.map((m, i) => (m && (p[i] > 0.5) !== (x[i] > 0.5) ? 1 : 0))) / gone };
   },
 
