@@ -42,6 +42,7 @@ def test_without_a_key_frame_there_are_words():
 def test_before_ipywidgets_8_a_link_below_the_key_frame_brings_the_page_along(monkeypatch):
     monkeypatch.setattr("ipywidgets.__version__", "7.7.1")
     picture, link = outputs('explore("heart", z=0.5)')
+    assert not any("widget-view" in kind for kind in picture)
     assert "image/png" in outputs('explore("heart")')[0]
     assert "z = 0.50" in picture["text/plain"]
     coded = re.search(r'download="heart.html" href="data:text/html;base64,([^"]+)"', link["text/html"])[1]

@@ -16,9 +16,10 @@ from lvmteach.classroom.explorables import kit
 from lvmteach.classroom.explorables.packing import packed
 from lvmteach.classroom.explorables.pages import page
 
-# A link in an output reaches no file of ours, wherever the notebook is open; but it may bring the page along.
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Wherever the notebook is open, a link in it reaches no file of ours; but it can bring the page along.
 LINK = (
-    "<p>If this picture does not move, save its page and open that in your browser: "
+    "<p>To move this picture, save its page and open that in your browser: "
     '<a download="{name}.html" href="data:text/html;base64,{page}">{name}.html</a></p>'
 )
 
@@ -56,7 +57,7 @@ class Explorable(anywidget.AnyWidget):
         if self._shown_in is None or self._shown_in != _cell():
             bundle, metadata = self._repr_mimebundle_()
             display(bundle, raw=True, metadata=metadata)
-            if int(ipywidgets.__version__.split(".")[0]) < 8:  # Colab's, and of older servers
+            if VIEW not in bundle:
                 display(HTML(self._as_link()))
 
     def _as_link(self) -> str:
@@ -66,6 +67,8 @@ class Explorable(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
         made = super()._repr_mimebundle_(**options)
         bundle, metadata = made if isinstance(made, tuple) else (made, {})
+        if int(ipywidgets.__version__.split(".")[0]) < 8:  # its front ends may not know how to show this one
+            bundle = {kind: content for kind, content in bundle.items() if kind != VIEW}
         frame = None if self._own else kit.still(self.demo, dict(self.values))
         alt = f"{kit.demo(self.demo).TITLE}. {frame[1] if frame else kit.words(self.demo, self.values, self._given)}"
         bundle = {**bundle, "text/plain": alt}
