@@ -7,7 +7,7 @@
 # make present  JupyterLab for a projector                  make demos      the live demos alone, as pages
 # make explorables  js/ of the live demos -> built/, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
-# make test-class   nbgrader's own commands on our sheets    make test-versions   units on the oldest and the newest Python
+# make test-class   nbgrader, nbgitpuller, repo2docker on ours  make test-versions   units on the oldest and the newest Python
 # make bench    speed beside peers                          make bench-explorables   the hand to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
 PYTHON ?= python3
@@ -32,7 +32,7 @@ lab: $(READY)
 	$(COURSE) lab
 
 # What only some need is installed when it is first asked for.
-$(VENV)/.slides: $(VENV)/.%: $(READY)
+$(VENV)/.slides $(VENV)/.bench $(VENV)/.versions: $(VENV)/.%: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
@@ -79,15 +79,19 @@ $(VENV)-class/.ready: pyproject.toml
 	@touch $@
 
 test-class: $(VENV)-class/.ready
-	$(VENV)-class/bin/python -m pytest -q --timeout=1200 tests/nbgrader_route.py
+	$(VENV)-class/bin/python -m pytest -q --timeout=1200 tests/nbgrader_route.py tests/deploy_route.py
 
-# The unit tests at both ends of what pyproject.toml allows. A Python that is not on this machine is fetched by uv.
+# The unit tests at both ends of what pyproject.toml allows; OLDEST and NEWEST may also be the paths of two Pythons, and
+# the variable UV_TORCH_BACKEND=cpu saves some gigabytes.
 UNITS_ONLY = -m "not browser and not notebooks and not exercises and not slow" --ignore=tests/test_packaging.py
-test-versions:
-	uv venv --quiet --clear --python 3.10 $(VENV)-oldest
-	uv pip install --quiet --python $(VENV)-oldest --resolution lowest-direct --editable '.[dev]'
-	uv venv --quiet --clear --python 3.13 $(VENV)-newest
-	uv pip install --quiet --python $(VENV)-newest --upgrade --editable '.[dev]'
+OLDEST ?= 3.10
+NEWEST ?= 3.13
+UV      = $(BIN)/python -m uv
+test-versions: $(VENV)/.versions
+	$(UV) venv --quiet --clear --python $(OLDEST) $(VENV)-oldest
+	$(UV) pip install --quiet --python $(VENV)-oldest --resolution lowest-direct --editable '.[dev]'
+	$(UV) venv --quiet --clear --python $(NEWEST) $(VENV)-newest
+	$(UV) pip install --quiet --python $(VENV)-newest --upgrade --editable '.[dev]'
 	for end in oldest newest; do \
 	  OMP_NUM_THREADS=1 $(VENV)-$$end/bin/python -m pytest -q -n 2 --dist loadfile $(UNITS_ONLY) || exit 1; done
 
@@ -110,10 +114,6 @@ explorables: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python -m benchmarks.mutants
-
-$(VENV)/.bench: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@touch $@
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ONLY)
