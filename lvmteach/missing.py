@@ -34,7 +34,7 @@ class Weighted(NamedTuple):
 
 
 class Imputation(NamedTuple):
-    """Where the chain ended, and the average of p(x|z)'s mean after its warm-up; both (N, D)."""
+    """Where the (first) chain ended, and the average of p(x|z)'s mean after the warm-up; both (N, D)."""
 
     x: Tensor
     mean: Tensor
@@ -94,6 +94,7 @@ def impute(
     *,
     warm_up: int | None = None,
     metropolis: bool = False,
+    chains: int = 1,
 ) -> Imputation:
     """Fill in missing pixels by turns: z ~ q(z|x), then x_m ~ p(x_m|z).
 
@@ -107,17 +108,21 @@ def impute(
         steps: number of turns, at least 2. The first filling is a draw from the model.
         warm_up: so many first turns are left out of the mean; half of them, if not said.
         metropolis: test the proposals after the warm-up.
+        chains: so many are started for each x, and the mean is theirs together. One chain may stay with one reading
+            of what is seen, above all where few proposals are taken.
 
     Raises:
-        ValueError: x, missing, steps or warm_up are not as said, or the model refuses the filled x.
+        ValueError: x, missing, steps, warm_up or chains are not as said, or the model refuses the filled x.
 
     Source: Rezende, Mohamed and Wierstra 2014, appendix F; Mattei and Frellsen 2018 for the repair.
     """
     at_least(2, steps=steps)
+    at_least(1, chains=chains)
     warm_up = steps // 2 if warm_up is None else warm_up
     if not 0 <= warm_up < steps:
         raise ValueError(f"warm_up must lie in 0 to {steps - 1}, steps being {steps}, got {warm_up}")
     _same_shape(x, missing)
+    x, missing = x.repeat(chains, 1), missing.expand_as(x).repeat(chains, 1)
     with at_rest(model):
         z = model.prior().sample((len(x),))
         total, accepted, tested = torch.zeros_like(x), 0.0, 0
@@ -136,8 +141,9 @@ def impute(
                 accepted, tested = accepted + float(take.float().mean()), tested + 1
             else:
                 z = proposal
-    mean = torch.where(missing, total / (steps - warm_up), x)
-    return Imputation(x, mean, accepted / tested if tested else 1.0)
+    mean = (total / (steps - warm_up)).unflatten(0, (chains, -1)).mean(0)
+    x = x[: len(mean)]
+    return Imputation(x, torch.where(missing[: len(mean)], mean, x), accepted / tested if tested else 1.0)
 
 
 def _log_weight(model: VAE, q: Distribution, x: Tensor, z: Tensor) -> Tensor:

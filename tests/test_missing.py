@@ -147,7 +147,7 @@ def test_a_mask_for_each_image_and_what_is_left_as_it_was():
         for training in (True, False):
             model.train(training)
             for metropolis in (False, True):
-                filled = impute(model, holed, missing, steps=4, metropolis=metropolis)
+                filled = impute(model, holed, missing, steps=4, metropolis=metropolis, chains=3)
                 assert torch.equal(filled.x[~missing], x[~missing])
                 assert torch.equal(filled.mean[~missing], x[~missing])
                 assert ((filled.x == 0) | (filled.x == 1)).all()
@@ -214,6 +214,16 @@ def test_without_the_test_of_proposals_it_would_be_seen():
 def test_the_mean_is_of_the_turns_after_the_warm_up():
     filled = run_chains(WHOLE, steps=60, warm_up=20)
     assert_mean(filled.mean[:, MASK].numpy(), MEAN, resolution=0.05)
+
+
+def test_chains_are_independent_and_the_mean_is_over_all_of_them():
+    model, N = model_with(Says(WHOLE @ W.T / NOISE, np.zeros(L), WHOLE)), 2000
+    with seeded(9):
+        one, four = (impute(model, rows(N), MASK, 20, chains=chains) for chains in (1, 4))
+    assert four.x.shape == four.mean.shape == (N, D)
+    assert_mean(four.mean[:, MASK].numpy(), MEAN, resolution=0.1)
+    ratio = one.mean[:, MASK].var(0) / four.mean[:, MASK].var(0)
+    assert (ratio / 4 - 1).abs().max() < 6 * 2 / np.sqrt(N)  # six standard errors of a ratio of variances
 
 
 @pytest.mark.usefixtures("as_users_run_it")

@@ -3,11 +3,12 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from chance import assert_share
 
-from benchmarks import long
+from benchmarks import long, richer
 from benchmarks import sentences as sentence_benchmark
 from lvmteach.bounds import iwae
 from lvmteach.checkpoints import data_hash
@@ -18,10 +19,12 @@ from lvmteach.vae import VAE, pretrained
 from lvmteach.vae.pretrained import (
     FOLDER,
     NAMES,
+    RICHER,
     SENTENCES,
     mnist_two_layers,
     mnist_vae,
     pretrained_sentences,
+    richer_runs,
     sentence_runs,
 )
 
@@ -110,9 +113,33 @@ def test_the_record_has_three_runs_of_what_the_course_compares():
         assert run["test_nll"] > 18.43 - 4 * 0.09  # the entropy, less four standard errors of 2000 test sentences
 
 
+def test_the_record_of_stage_10_has_three_seeds_of_everything():
+    kept = json.loads((FOLDER / RICHER).read_text())
+    assert set(kept) <= set(richer.PARTS)
+    for part in kept:
+        for method, numbers in richer_runs(part).items():
+            for what, each in numbers.items():
+                assert len(each) == len(richer.SEEDS), (part, method, what)
+                assert np.isfinite(each).all(), (part, method, what)
+
+
+def test_what_the_record_says_of_rate_and_distortion_lies_in_the_order_it_must():
+    runs = richer_runs("rate_distortion")
+    assert list(runs) == [f"beta = {beta:g}" for beta in richer.BETAS]
+    rate, distortion, loss = (
+        np.array([run[what] for run in runs.values()]) for what in ("rate", "distortion", "-ELBO")
+    )
+    assert (np.diff(rate, axis=0) < 0).all()
+    assert (np.diff(distortion, axis=0) > 0).all()
+    assert (loss.argmin(0) == richer.BETAS.index(1.0)).all()
+    np.testing.assert_allclose(rate + distortion, loss, rtol=1e-4)
+
+
 def test_an_unknown_name_is_told_the_others():
     with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, iwae_1"):
         pretrained("iwae_3")
+    with pytest.raises(ValueError, match=r"part must be one of .*priors.*, got 'prior'"):
+        richer_runs("prior")
 
 
 def test_a_card_is_json_with_an_end_of_line():

@@ -31,6 +31,7 @@ from lvmteach.vae.sentences import sentence_vae
 FOLDER = Path(__file__).parent / "trained"
 SENTENCES = "sentences"  # the model of the generated language
 UNITS = "units_runs.json"  # active units by the way of training
+RICHER = "richer_runs.json"  # the numbers of stage 10 over three seeds
 NAMES = ("plane", "iwae_1", "iwae_5", "iwae_50")
 PIXELS = 784
 
@@ -85,6 +86,18 @@ def unit_runs() -> list[dict]:
     The record that `python -m benchmarks.units` made: `way` is "sampled", "closed form" or "warm-up".
     """
     return json.loads((FOLDER / UNITS).read_text())
+
+
+def richer_runs(part: str) -> dict[str, dict[str, list[float]]]:
+    """What was measured of each method, a number a seed: one part of the record `python -m benchmarks.richer` made.
+
+    Raises:
+        ValueError: there is no part of that name.
+    """
+    parts = json.loads((FOLDER / RICHER).read_text())
+    if part not in parts:
+        raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}")
+    return parts[part]
 
 
 def mnist_vae(L: int) -> VAE:
