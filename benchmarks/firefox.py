@@ -23,15 +23,9 @@ from typing import Any
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from lvmteach.classroom.explorables import kit, pages
+from benchmarks.browsers import WORDS, compare
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from test_explorables import differences, expected
-from test_explorables_browser import ANSWER
-
-PORT, SETTINGS, SCREEN = 9333, 40, {"width": 1280, "height": 720}
-WORDS = "document.querySelector('.lvm-words')?.textContent ?? ''"
+PORT, SCREEN = 9333, {"width": 1280, "height": 720}
 
 
 class Firefox:
@@ -103,32 +97,5 @@ async def _connected() -> WebSocketClientConnection:
     raise SystemExit("firefox did not open its port within a minute")
 
 
-async def differing(window: Firefox, name: str) -> list[str]:
-    """Where a demo, open in the window, and its Python half differ."""
-    some = expected(name)[:SETTINGS]
-    found = json.loads(await window.evaluate(f"({ANSWER})({json.dumps([values for values, *_ in some])})"))
-    wrong = [one for known, (fields, said) in zip(some, found, strict=True) for one in differences(known, fields, said)]
-    if (said := await window.evaluate(WORDS)) != kit.words(name, kit.values_of(name)):
-        wrong.append(f"the page says {said!r}")
-    if problem := await window.evaluate("document.querySelector('.lvm-error').textContent"):
-        wrong.append(problem)
-    return wrong
-
-
-async def main(names: list[str]) -> int:
-    out, missed = Path("build/firefox"), 0
-    out.mkdir(parents=True, exist_ok=True)
-    async with firefox() as window:
-        for name in names or kit.names():
-            path = out / f"{name}.html"
-            path.write_text(pages.page(name), encoding="utf-8")
-            await window.open(path.resolve())
-            wrong = await differing(window, name)
-            (out / f"{name}.png").write_bytes(await window.photograph())
-            missed += bool(wrong)
-            print(f"{name}: {wrong[0] if wrong else f'{SETTINGS} settings and the words agree'}", flush=True)
-    return min(missed, 1)
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    sys.exit(asyncio.run(compare(firefox, sys.argv[1:])))

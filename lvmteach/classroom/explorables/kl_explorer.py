@@ -61,10 +61,11 @@ def reverse_fit(log_joint: Tensor, on: Grid, q: Gaussian) -> Gaussian:
         return -kl(log_density(Gaussian(q.m + q.s * move[0], q.s * move[1].exp()), on), log_joint, on)
 
     for _ in range(100):
-        here = torch.zeros(2, dtype=torch.float64)
+        here = torch.zeros(2, dtype=torch.float64, requires_grad=True)
         with torch.enable_grad():
-            gradient = torch.func.grad(elbo)(here)
-            hessian = torch.func.hessian(elbo)(here)
+            (slope,) = torch.autograd.grad(elbo(here), here, create_graph=True)
+            hessian = torch.stack([torch.autograd.grad(one, here, retain_graph=True)[0] for one in slope])
+        gradient = slope.detach()
         hill = hessian[0, 0] < 0 and torch.linalg.det(hessian) > 0
         step = -torch.linalg.solve(hessian, gradient) if hill else gradient * torch.tensor([1.0, 0.5])
         step = step.clamp(-0.5, 0.5)
