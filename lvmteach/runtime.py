@@ -42,8 +42,12 @@ def seeded(seed: int) -> Iterator[None]:
     Covers torch on the CPU and on every CUDA device. A cell that draws says `with seeded(3):`, so it gives the
     same numbers however often, and in whichever order, the cells are run.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
+        # Not torch.manual_seed: where there is no GPU it keeps the whole call stack as text, for each kind of GPU.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         yield
 
 

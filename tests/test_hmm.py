@@ -197,6 +197,7 @@ def test_expected_counts_are_the_gradient_of_log_p():
 # --- long sequences
 
 
+@pytest.mark.slow
 def test_a_long_sequence_neither_underflows_nor_asks_for_more_than_its_states():
     long, params = 100_000, made()
     with seeded(0):
