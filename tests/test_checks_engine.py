@@ -183,7 +183,7 @@ def test_the_stub_is_not_attempted_and_run_all_goes_on(capsys):
 
 def test_a_pass_gives_the_answer_back(capsys):
     assert exercise(log_mean_exp) is log_mean_exp
-    assert capsys.readouterr().out == "ok: 5 cases\n"
+    assert capsys.readouterr().out == "ok: 7 cases\n"
 
 
 @pytest.mark.parametrize("answer", [not_attempted, prints, exercise.misconceptions[JENSEN]])
@@ -395,7 +395,9 @@ def test_cases_on_which_right_answers_differ_are_not_made():
         return x.std(0)
 
     answers = Exercise("Spread.", spread, lambda seed: [(torch.randn(4, 3),), (torch.randn(5, 2),)], {})
-    assert [tuple(case[0].shape) for case in answers.all_cases()] == [(4, 3), (5, 2), (4, 1)]  # no spread of one
+    shapes = [tuple(case[0].shape) for case in answers.all_cases()]
+    assert shapes[:3] == [(4, 3), (5, 2), (4, 1)]
+    assert (1, 3) not in shapes  # no spread of one
 
 
 @pytest.mark.parametrize(

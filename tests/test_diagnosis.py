@@ -133,6 +133,67 @@ def test_each_result_of_several_has_its_own_relation(answer, words):
     assert words in PAIR.judge(answer).diagnosis
 
 
+SHAPES = {
+    "averaged over everything": lambda x: two(x)[0].mean(),
+    "with its first two axes exchanged": lambda x: (x - x.mean(0)).T,
+    "at the first place of axis 0 alone": lambda x: (x - x.mean(0))[0],
+    "squeeze it": lambda x: (x - x.mean(0))[..., None],
+    "repeated along a further axis": lambda x: (x - x.mean(0)).expand(4, *x.shape),
+}
+
+
+def centred(x):
+    return x - x.mean(0)
+
+
+@pytest.mark.parametrize("words", SHAPES)
+def test_what_became_of_the_shape_is_told(words):
+    reference = (lambda x: x.mean(0)) if "everything" in words else centred
+    several = Exercise("Centre.", reference, PAIR.cases, {})
+    assert words in several.judge(SHAPES[words]).diagnosis
+
+
+def test_results_of_other_shapes_in_another_order_are_told():
+    def spread(x):
+        return x.mean(0), x.T @ x
+
+    other = Exercise("Mean and scatter.", spread, PAIR.cases, {}).judge(lambda x: spread(x)[::-1])
+    assert "the results stand in another order" in other.diagnosis
+
+
+def test_an_argument_that_comes_back_as_it_was_is_told():
+    assert "your result is x as it came in" in Exercise("Centre.", centred, PAIR.cases, {}).judge(torch.clone).diagnosis
+
+
+def test_rows_with_something_special_are_told():
+    def filled(x):
+        return torch.where(x.isnan(), x.nanmean(1, keepdim=True).nan_to_num(7.0), x)
+
+    def with_holes(seed):
+        made = [case[0].clone() for case in cases(seed) if len(case[0]) > 3]
+        for x in made:
+            x[1, 0] = x[2] = torch.nan
+            x[3] = torch.nan
+        return [(x,) for x in made]
+
+    def another(x):
+        return torch.where(x.isnan().all(1, keepdim=True), x.nan_to_num(-3.5), filled(x))
+
+    verdict = Exercise("Fill.", filled, with_holes, {}, size_one=False).judge(another)
+    assert "those where x is NaN throughout" in verdict.diagnosis
+
+
+def test_a_word_among_the_arguments_is_told():
+    def scaled(x, kind):
+        return x * {"one": 1.0, "two": 2.0, "three": 3.0}[kind]
+
+    def kinds(seed):
+        return [(case[0], kind) for case in cases(seed)[:2] for kind in ("one", "two", "three")]
+
+    verdict = Exercise("Scale.", scaled, kinds, {}).judge(lambda x, kind: scaled(x, kind) + (kind == "two") * x.sin())
+    assert "kind is 'two'" in verdict.diagnosis
+
+
 def test_one_number_for_every_input_is_told():
     assert "your result is 0, whatever comes in" in exercise.judge(lambda x, mean, var: 0 * x.sum(-1)).diagnosis
 

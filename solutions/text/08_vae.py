@@ -490,9 +490,10 @@ assert abs(approximation[at] + amortisation[at] - whole) < 1e-6  # the mesh's ed
 #
 # Train a model on batches, one update for each.
 #
-# - `model`: `model(x, eps)` is the bound of each image, $(B)$. Change its parameters in place.
+# - `model`: `model(x, eps)` is the bound of each image, $(B)$. Change its parameters in place. Gradients of an earlier
+#   `backward` may still lie in them.
 # - `make_optimiser`: from parameters to an optimiser, `make_optimiser(model.parameters())`. It may have a memory.
-# - `batches`: pairs `(x, eps)` to go through once with `for`; batches may differ in size.
+# - `batches`: pairs `(x, eps)`, to go through once with `for`: it may be a generator. Batches may differ in size.
 # - Result: $(T)$, for each batch the mean bound of its images *before* its update, in nats.
 #
 # <details><summary>Hint 1</summary>

@@ -1,13 +1,16 @@
-"""Cases of an exercise: drawn ones, the same for the same seed; and those that follow, an axis cut to length one."""
+"""Cases of an exercise: drawn ones, the same for the same seed; and those that follow from them."""
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from lvmteach.classroom.exercises.running import copied, leaves
 
 
 def drawing(cases: Callable) -> Callable[[int], Sequence[tuple]]:
@@ -33,6 +36,75 @@ def with_an_axis_of_one(cases: Sequence[tuple]) -> Iterator[tuple]:
             if axes not in met:
                 met.add(axes)
                 yield tuple(_cut(value, length) for value in case)
+
+
+def with_equal_entries(cases: Sequence[tuple]) -> Iterator[tuple]:
+    """Each case with the second entry made like the first along the axes of one length: two data, or samples, alike.
+
+    Not along both axes of a matrix, which would have no inverse.
+    """
+    met = set()
+    for case in cases:
+        for length in sorted({n for value in case for n in _lengths(value)} - {0, 1, 2}):
+            axes = tuple(_axes(value, length) for value in case)
+            if axes not in met and not any(_twice(value, length) for value in case):
+                met.add(axes)
+                yield tuple(_alike(value, length) for value in case)
+
+
+def with_old_gradients(cases: Sequence[tuple]) -> Iterator[tuple]:
+    """Each case whose inputs can hold gradients, with some of an earlier `backward` in them."""
+    for case in cases:
+        if any(leaves(value) for value in case):
+            given = tuple(copied(value) for value in case)
+            for leaf in (leaf for value in given for leaf in leaves(value)):
+                leaf.grad = torch.ones_like(leaf)
+            yield given
+
+
+class Stream:
+    """What can be gone through once, as a generator can; each copy begins at the start.
+
+    twice: notes of all copies, one for each attempt to go through it again.
+    """
+
+    def __init__(self, *items: Any, twice: list | None = None):
+        self.items, self.twice = items, [] if twice is None else twice
+        self._left = iter(items)
+        self._ended = False
+
+    def __deepcopy__(self, memo: dict) -> Stream:
+        return Stream(*copy.deepcopy(self.items, memo), twice=self.twice)
+
+    def __iter__(self) -> Stream:
+        if self._ended:
+            self.twice.append(True)
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._left)
+        except StopIteration:
+            self._ended = True
+            raise
+
+
+def _alike(value: Any, length: int) -> Any:
+    if isinstance(value, tuple):
+        parts = [_alike(part, length) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if not isinstance(value, Tensor):
+        return value
+    same = value.detach().clone()
+    for axis in _axes(value, length):
+        same = same.index_select(axis, torch.tensor([0, 0, *range(2, length)]))
+    return same.requires_grad_(value.requires_grad)
+
+
+def _twice(value: Any, length: int) -> bool:
+    if isinstance(value, Tensor):
+        return list(value.shape).count(length) > 1
+    return any(_twice(part, length) for part in value) if isinstance(value, tuple) else False
 
 
 def _lengths(value: Any) -> set[int]:

@@ -9,31 +9,53 @@ from __future__ import annotations
 
 import time
 
-from lvmteach.classroom.exercises import imitation, relations, whereabouts
+from lvmteach.classroom.exercises import imitation, places, quantities, relations, shapes, whereabouts
+from lvmteach.classroom.exercises.cases import Stream
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 
-SECONDS = 1.5  # for all of it: a verdict that comes late is not read
+SECONDS = 1.2  # after the answer came in: a verdict that comes late is not read
+LONGER = 0.2  # for two changes at once, which need what was found of one
 
 
 def diagnose(seen: Evidence) -> Diagnosis | None:
     """The simplest reason that explains all results, or None."""
     if any(theirs.timed_out for theirs in seen.received):
         return None
-    until = time.process_time() + SECONDS
+    until = max(seen.began + SECONDS, time.process_time() + LONGER)
     for look in (
-        own_draws, relations.always_the_same, relations.exchanged, relations.of_the_right_one,
-        relations.small_error, whereabouts.mostly_right,
+        gone_through_twice, own_draws, relations.an_argument, relations.always_the_same, relations.exchanged,
+        shapes.of_another, relations.of_the_right_one, relations.small_error, whereabouts.mostly_right,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
+    if (found := quantities.of_an_input(seen)) is not None:
+        return found
     for search in (imitation.transformed, imitation.changed_in_one_place):
         if (found := search(seen, until)) is not None:
             return found
+    for search in (imitation.changed_in_two_places, quantities.of_a_step):
+        if (found := search(seen, until + LONGER)) is not None:
+            return found
     for look in (
-        whereabouts.special_inputs, whereabouts.entries, whereabouts.ignored, whereabouts.depends_on_others,
+        whereabouts.special_inputs, places.entries, places.rows, whereabouts.ignored,
+        whereabouts.depends_on_others,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
+    return None
+
+
+def gone_through_twice(seen: Evidence) -> Diagnosis | None:
+    """A second `for` over what is like a generator."""
+    for name, value in seen.inputs(seen.wrong[0]).items() if seen.wrong else ():
+        if isinstance(value, Stream):
+            value.twice.clear()
+            seen.try_again(seen.answer, seen.cases[seen.wrong[0]])
+            if value.twice:
+                return Diagnosis(
+                    f"{name} can be gone through once, as a generator can: at a second time nothing is left. "
+                    "Do all in one loop, or keep a list of it."
+                )
     return None
 
 

@@ -18,6 +18,7 @@ import functools
 import inspect
 import itertools
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import torch
 from IPython import get_ipython
 
-from lvmteach.classroom.exercises.cases import with_an_axis_of_one
+from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_entries, with_old_gradients
 from lvmteach.classroom.exercises.compare import Close, Comparison, SameDistribution, structural_difference
 from lvmteach.classroom.exercises.diagnosis import diagnose
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
@@ -34,7 +35,8 @@ from lvmteach.classroom.exercises.showing import Failure, show
 from lvmteach.classroom.exercises.verdict import CheckFailed, Verdict, strict, wrapped
 
 Case = tuple[Any, ...]  # the arguments of one call
-SEVERAL = 6  # cases at most that follow from the declared ones: an axis cut to length one
+# Cases at most that follow from the declared ones: an axis cut to length one, two entries alike, gradients of before.
+SEVERAL, ALIKE, OLD = 6, 3, 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Exercise:
         if not self._takes_these_arguments(answer):
             return Verdict("not yet", f"not yet: your function should take {inspect.signature(self.reference)}")
         self._kept.pop("failure", None)
+        began = time.process_time()
         cases, received = self.all_cases(seed), []
         for case in cases:
             received.append(attempt(answer, case, self.seconds))
@@ -115,7 +118,7 @@ class Exercise:
         beside = f"right on {right} of {len(symptoms)} inputs; " if right else ""
         seen = Evidence(
             self.reference, self.also_right, answer, cases, len(self.cases(seed)), expected, received, self._alike,
-            self.compare, self.seconds,
+            self.compare, self.seconds, began,
         )  # fmt: skip
         return Verdict(
             "not yet",
@@ -124,13 +127,21 @@ class Exercise:
         )
 
     def all_cases(self, seed: int = 0) -> list[Case]:
-        """The declared cases, and some of them with an axis of length one: where all right answers agree on numbers."""
+        """The declared cases, and some that follow from them: where all right answers agree on numbers."""
         declared = list(self.cases(seed))
-        if not self.size_one or isinstance(self.compare, SameDistribution):
+        if isinstance(self.compare, SameDistribution):
             return declared
         if seed not in self._kept:
-            found = (case for case in with_an_axis_of_one(declared) if self._agreed(case))
-            self._kept[seed] = list(itertools.islice(found, SEVERAL))
+            short = with_an_axis_of_one(declared) if self.size_one else ()
+            self._kept[seed] = [
+                case
+                for made, most in (
+                    (short, SEVERAL),
+                    (with_equal_entries(declared), ALIKE),
+                    (with_old_gradients(declared), OLD),
+                )
+                for case in itertools.islice(filter(self._agreed, made), most)
+            ]
         return declared + self._kept[seed]
 
     def _agreed(self, case: Case) -> bool:
@@ -140,6 +151,8 @@ class Exercise:
         parts = self.compare.parts(right.value, self._inputs(case))
         if not parts or not all(part.numel() and part.isfinite().all() for part in parts.values()):
             return False
+        if not any(part.is_floating_point() for part in parts.values()):
+            return False  # of a choice between equals there may be two right ones
         return all(self._symptom(case, right, attempt(other, case, self.seconds)) is None for other in self.also_right)
 
     def _takes_these_arguments(self, answer: Callable) -> bool:

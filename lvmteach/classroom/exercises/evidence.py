@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +22,8 @@ class Diagnosis(NamedTuple):
     place: str = ""
 
 
-class Evidence(NamedTuple):
+@dataclass(eq=False)
+class Evidence:
     """Cases, and the outcomes of reference and answer on each. alike: whether two outcomes tell of one function.
 
     models: other right answers. declared: the number of cases that the exercise declares; the rest follow from them.
@@ -36,19 +39,26 @@ class Evidence(NamedTuple):
     alike: Callable[[Outcome, Outcome], bool]
     compare: Comparison
     seconds: float
+    began: float  # processor time, when the answer came in
+    tried: dict = field(default_factory=dict)  # what changed formulas gave, kept for a second look
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the arguments."""
         return list(inspect.signature(self.reference).parameters)
 
-    @property
+    @cached_property
     def wrong(self) -> list[int]:
         """The cases whose results differ."""
         pairs = zip(self.expected, self.received, strict=False)
         return [i for i, (ours, theirs) in enumerate(pairs) if not self.alike(ours, theirs)]
 
-    @property
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The wrong cases in which something came back."""
+        return [i for i in self.wrong if self.received[i].value is not None]
+
+    @cached_property
     def right(self) -> list[int]:
         """The cases whose results are right."""
         wrong = set(self.wrong)
@@ -58,10 +68,15 @@ class Evidence(NamedTuple):
         """The arguments of a case by their names."""
         return dict(zip(self.names, self.cases[i], strict=False))
 
+    def argument(self, i: int, at: int) -> Any:
+        """One argument of a case; None if it has fewer."""
+        return self.cases[i][at] if at < len(self.cases[i]) else None
+
     def try_again(self, function: Callable, case: tuple, seed: int = 0) -> Outcome:
         """One more call."""
         return attempt(function, case, self.seconds, seed)
 
+    @cached_property
     def parts(self) -> dict[str, dict[int, tuple[Tensor, Tensor]]]:
         """Name of a result -> case -> what is right and what was received, in double precision.
 
@@ -69,8 +84,8 @@ class Evidence(NamedTuple):
         """
         found: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
         for i, (ours, theirs) in enumerate(zip(self.expected, self.received, strict=False)):
-            if ours.error is not None and theirs.error is not None:
-                continue  # both refuse
+            if theirs.error is not None:
+                continue  # both refuse, or there are no numbers to speak of
             if ours.value is None or theirs.value is None or structural_difference(ours.value, theirs.value, True):
                 return {}
             a, b = (self.compare.parts(value, self.inputs(i)) for value in (ours.value, theirs.value))
@@ -79,10 +94,11 @@ class Evidence(NamedTuple):
                     found.setdefault(name, {})[i] = a[name].double(), b[name].double()
         return found
 
+    @cached_property
     def wrong_parts(self) -> dict[str, dict[int, tuple[Tensor, Tensor]]]:
         """Those of the parts that differ, on the declared cases if on any of those."""
         found = {}
-        for name, pairs in self.parts().items():
+        for name, pairs in self.parts.items():
             declared = {i: pair for i, pair in pairs.items() if i < self.declared}
             for some in (declared, pairs):
                 if not all(near(a, b) for a, b in some.values()):
@@ -94,7 +110,7 @@ class Evidence(NamedTuple):
         """A part in words."""
         return "your result" if name == "result" else f"your {name}"
 
-    @property
+    @cached_property
     def informative(self) -> bool:
         """Whether the results hold enough to tell functions apart: a few truth values or classes are not."""
         bits = 0

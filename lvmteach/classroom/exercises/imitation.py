@@ -5,12 +5,27 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
 from lvmteach.classroom.exercises.mutation import Mutant, mutants
+from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twists_of
+from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
+
+MANY = 20  # changes that are tried on all cases, when they do the right thing on one
+HANGS = 8.0  # seconds after which a change is given up that does not end
+NUMBERS = 12  # of a result that are compared when two changes are sought
+
+
+class Found(NamedTuple):
+    """A change that gives the student's numbers: its kind, and the arguments that stand at its place."""
+
+    kind: str
+    inputs: tuple[str, ...]
+
 
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "squared": torch.square, "its root": torch.sqrt, "its logarithm": torch.log, "its exponential": torch.exp,
@@ -22,44 +37,55 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "its mean over the first axis, for all": lambda x: x.mean(0, keepdim=True).expand_as(x) if x.ndim else x,
     "its softmax": lambda x: x.softmax(-1) if x.ndim else x, "its sigmoid": torch.sigmoid,
     "set to zero": torch.zeros_like, "set to one": torch.ones_like, "rounded": torch.round,
+    "inverted, as a matrix": lambda x: torch.linalg.inv(x) if x.ndim > 1 and x.shape[-1] == x.shape[-2] else x,
     "normalised along its last axis": lambda x: x / x.sum(-1, keepdim=True) if x.ndim else x,
 }  # fmt: skip
 
 
+Input = Callable[[tuple], tuple]  # another input in place of a case
+
+
 def transformed(seen: Evidence, until: float) -> Diagnosis | None:
     """The reference, given something else: an argument transformed, two swapped."""
-    if not seen.informative:
+    if not telling(seen):
         return None
-    names = seen.names
-    for at, name in enumerate(names[: len(seen.cases[0])]):
-        if all(_is_real(case[at]) for case in seen.cases):
-            for words, change in TRANSFORMS.items():
-                if _explains(
-                    seen, lambda case, at=at, f=change: (*case[:at], _of(f, case[at]), *case[at + 1 :]), until
-                ):
-                    return Diagnosis(f"Your result is the right one for another input: {name} {words}.")
-    for i, j in itertools.combinations(range(len(seen.cases[0])), 2):
+    first, candidates = seen.numbers[0], []
+    with many_calls(HANGS) as call:
+        for words, other_input in _other_inputs(seen):
+            other = _with(seen.reference, other_input)
+            if seen.alike(call(other, seen.cases[first]), seen.received[first]):
+                candidates.append((words, other))
+            if time.process_time() > until:
+                break
+    return next((Diagnosis(words) for words, other in candidates[:MANY] if _fits(seen, other, until)), None)
+
+
+def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
+    """One argument transformed, two exchanged, or two transformed alike; in words, and made."""
+    names, places = seen.names, range(len(seen.cases[0]))
+    real = [at for at in places if all(_is_real(case[at]) for case in seen.cases)]
+    for at in real:
+        for words, change in TRANSFORMS.items():
+            yield f"Your result is the right one for another input: {names[at]} {words}.", _at({at}, change)
+    for i, j in itertools.combinations(places, 2):
         if all(type(case[i]) is type(case[j]) for case in seen.cases):
+            yield f"Your result is the right one with {names[i]} and {names[j]} in each other's place.", _swapped(i, j)
+    for i, j in itertools.combinations(real, 2):
+        for words in ("squared", "its root"):  # variances for scales
+            told = f"Your result is the right one for another input: {names[i]} and {names[j]}, each {words}."
+            yield told, _at({i, j}, TRANSFORMS[words])
 
-            def swapped(case: tuple, i: int = i, j: int = j) -> tuple:
-                given = list(case)
-                given[i], given[j] = given[j], given[i]
-                return tuple(given)
 
-            if _explains(seen, swapped, until):
-                return Diagnosis(f"Your result is the right one with {names[i]} and {names[j]} in each other's place.")
-    for i, j in itertools.combinations(range(len(seen.cases[0])), 2):
-        if all(_is_real(case[i]) and _is_real(case[j]) for case in seen.cases):
-            for words in ("squared", "its root"):  # variances for scales
+def _at(places: set[int], change: Callable[[Tensor], Tensor]) -> Input:
+    return lambda case: tuple(_of(change, value) if at in places else value for at, value in enumerate(case))
 
-                def both(case: tuple, at: tuple = (i, j), f: Callable = TRANSFORMS[words]) -> tuple:
-                    return tuple(_of(f, value) if k in at else value for k, value in enumerate(case))
 
-                if _explains(seen, both, until):
-                    return Diagnosis(
-                        f"Your result is the right one for another input: {names[i]} and {names[j]}, each {words}."
-                    )
-    return None
+def _swapped(i: int, j: int) -> Input:
+    return lambda case: tuple(case[{i: j, j: i}.get(at, at)] for at in range(len(case)))
+
+
+def _with(reference: Callable, other_input: Input) -> Callable:
+    return lambda *case: reference(*other_input(case))
 
 
 def _is_real(value: object) -> bool:
@@ -72,40 +98,137 @@ def _of(change: Callable[[Tensor], Tensor], value: Tensor | float) -> Tensor | f
     return change(torch.tensor(value, dtype=torch.float64)).item()
 
 
-def _explains(seen: Evidence, other_input: Callable[[tuple], tuple], until: float) -> bool:
-    return _fits(seen, lambda *case: seen.reference(*other_input(case)), until)
-
-
 def _fits(seen: Evidence, other: Callable, until: float) -> bool:
     """Whether another function does what the answer does, on every case, and on two wrong ones of different sizes."""
-    wrong = seen.wrong
-    if any(seen.received[i].value is None for i in wrong):  # an error says too little
-        return False
-    if len({size_of(seen.cases[i]) for i in wrong}) < 2 or time.process_time() > until:
+    if not telling(seen) or time.process_time() > until:
         return False
     return all(
-        seen.alike(seen.try_again(other, seen.cases[i]), seen.received[i]) for i in (*wrong, *seen.right)
+        seen.alike(seen.try_again(other, seen.cases[i]), seen.received[i])
+        for i in (*seen.numbers, *seen.right, *seen.wrong)
     )  # the wrong ones first: most changes fail there
 
 
+def telling(seen: Evidence) -> bool:
+    """Whether there are wrong results of two sizes at least: an error says too little."""
+    return seen.informative and len({size_of(seen.cases[i]) for i in seen.numbers}) >= 2
+
+
 def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:
-    """A right answer with one place of its formula changed; of several that do the same, all kinds are told."""
-    if not seen.informative:
+    """A right answer with one place of its formula changed; of several that do the same, two kinds are told."""
+    if not telling(seen):
         return None
     for function in (seen.reference, *seen.models):
-        found = [mutant for mutant in _changes_of(function) if _fits(seen, mutant.function, until)]
-        if found or time.process_time() > until:
-            break
-    kinds = list(dict.fromkeys(mutant.kind for mutant in found))
-    if not 1 <= len(kinds) <= 2:
-        return None
-    inputs = list(dict.fromkeys(name for mutant in found for name in mutant.inputs))
-    place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
-    return Diagnosis(f"These are the numbers that come out when {', or '.join(kinds)}.", place)
+        found = _changed(seen, function, until)
+        if found:
+            return told(found)
+        if time.process_time() > until:
+            return None
+    return None
 
 
-def _changes_of(function: Callable) -> Iterator[Mutant]:
+def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
+    """Every change of one quantity, and of one place in the source, that gives the student's numbers."""
+    first, probe = seen.numbers[0], taken_apart(function)
+    candidates: list[tuple[Found, Callable]] = []
+    tried = seen.tried.setdefault(function, [])
+    with many_calls(HANGS) as call:
+        for at, twist in _twists(seen, probe, first):
+            other = probe.changed({at: twist})
+            outcome = call(other, seen.cases[first])
+            tried.append((at, twist, outcome))
+            if seen.alike(outcome, seen.received[first]):
+                candidates.append((Found(twist.words, probe.spots[at].inputs), other))
+            if time.process_time() > until:
+                break
+        for mutant in _mutants(function):
+            if seen.alike(call(mutant.function, seen.cases[first]), seen.received[first]):
+                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
+            if time.process_time() > until:
+                break
+    return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
+
+
+def _twists(seen: Evidence, probe: Probe | None, i: int) -> Iterator[tuple[int, Twist]]:
+    if probe is None:
+        return
+    for at, value in probe.quantities(*map(copied, seen.cases[i])).items():
+        for twist in twists_of(value, seen.names, seen.cases[i]):
+            yield at, twist
+
+
+def _mutants(function: Callable) -> Iterator[Mutant]:
     try:
         yield from mutants(function)
     except (OSError, TypeError, SyntaxError, AttributeError):  # no source to change: a lambda, a partial
         return
+
+
+def told(found: list[Found]) -> Diagnosis:
+    """The kinds of changes that explain the numbers, and where to look."""
+    kinds = list(dict.fromkeys(one.kind for one in found))[:2]
+    inputs = min((one.inputs for one in found if one.inputs), key=len, default=())
+    place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
+    return Diagnosis(f"These are the numbers that come out when {', or '.join(kinds)}.", place)
+
+
+def changed_in_two_places(seen: Evidence, until: float) -> Diagnosis | None:
+    """Two changes at once, found where their effects add up or multiply; then tried."""
+    if not telling(seen):
+        return None
+    first = seen.numbers[0]
+    parts = [part.flatten() for part in _numbers(seen, seen.received[first], first)]
+    if not parts:
+        return None
+    theirs = torch.cat(parts)[:NUMBERS]
+    for function in (seen.reference, *seen.models):
+        probe = taken_apart(function)
+        if probe is not None and (found := _pair(seen, probe, seen.tried.get(function, []), theirs, until)):
+            one, other = found
+            kinds = " and ".join(dict.fromkeys((one.kind, other.kind)))
+            return Diagnosis(
+                f"Two things at once: these are the numbers that come out when {kinds}.", told([one]).place
+            )
+        if time.process_time() > until:
+            return None
+    return None
+
+
+def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: float) -> tuple[Found, Found] | None:
+    i = seen.numbers[0]
+    right = _row(seen, seen.expected[i], i, theirs)
+    if right is None:
+        return None
+    rows = [(at, twist, _row(seen, outcome, i, theirs)) for at, twist, outcome in tried]
+    rows = [one for one in rows if one[2] is not None and not torch.allclose(one[2], right)]
+    if len(rows) < 2:
+        return None
+    made = torch.stack([row for *_, row in rows])
+    for together in _sums(made, right), _products(made, right):
+        fit = torch.isclose(together, theirs, rtol=1e-7, atol=1e-9).all(-1).triu(1).nonzero()
+        for a, b in fit[:MANY].tolist():
+            (at, one, _), (other_at, other, _) = rows[a], rows[b]
+            if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
+                return Found(one.words, probe.spots[at].inputs), Found(other.words, probe.spots[other_at].inputs)
+    return None
+
+
+def _sums(made: Tensor, right: Tensor) -> Tensor:
+    return made[:, None] + made[None] - right
+
+
+def _products(made: Tensor, right: Tensor) -> Tensor:
+    return made[:, None] * made[None] / right
+
+
+def _numbers(seen: Evidence, outcome: Outcome, i: int) -> list[Tensor]:
+    if outcome.value is None:
+        return []
+    parts = seen.compare.parts(outcome.value, seen.inputs(i)).values()
+    return [part.double() for part in parts if not part.is_complex()]
+
+
+def _row(seen: Evidence, outcome: Outcome, i: int, like: Tensor) -> Tensor | None:
+    """All numbers of an outcome in one row, if they are as many as they should be, and finite."""
+    parts = [part.flatten() for part in _numbers(seen, outcome, i)]
+    row = torch.cat(parts)[:NUMBERS] if parts else None
+    return row if row is not None and row.shape == like.shape and row.isfinite().all() else None

@@ -48,6 +48,7 @@ class Mutant(NamedTuple):
 
 def mutants(function: Callable) -> Iterator[Mutant]:
     """Each one-place change of a function written as a `def`."""
+    function = inspect.unwrap(function)
     tree = parsed(function)
     for place in places(function, tree):
         changed = compiled(function, tree, place)
@@ -76,7 +77,7 @@ def places(function: Callable, tree: ast.Module, possible: Callable | None = Non
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     axes = {id(part) for call in calls for axis in _axes(call) for part in ast.walk(axis)}
     for index, node in enumerate(ast.walk(tree)):
-        if isinstance(node, ast.Name) and _names_a_tool(function, node.id):
+        if isinstance(node, ast.Name) and names_a_tool(function, node.id):
             continue
         if id(node) in axes:  # has changes of its own
             continue
@@ -104,7 +105,7 @@ def compiled(function: Callable, tree: ast.Module, *changed: Place) -> Callable 
     return space.get(function.__name__)  # None for a lambda, whose source is part of something else
 
 
-def _names_a_tool(function: Callable, name: str) -> bool:
+def names_a_tool(function: Callable, name: str) -> bool:
     """Whether a name stands for a module or a function: `torch` squared is no mistake anybody makes."""
     if name in function.__code__.co_varnames:
         return False

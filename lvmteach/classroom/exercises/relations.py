@@ -31,10 +31,13 @@ OF_A_SIZE: dict[str, Callable[[float], float]] = {
     "the root of n / (n - 1), n {}": lambda n: math.sqrt(n / (n - 1)) if n > 1 else math.inf,
     "the root of (n - 1) / n, n {}": lambda n: math.sqrt((n - 1) / n),
     "half of {}": lambda n: n / 2, "{} squared": lambda n: n * n,
+    "half of log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi) / 2,
+    "log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi),
 }  # fmt: skip
 OF_TWO_SIZES: dict[str, Callable[[float, float], float]] = {
     "{} over {}": lambda n, m: n / m, "the root of ({} over {})": lambda n, m: math.sqrt(n / m),
     "the logarithm of ({} over {})": lambda n, m: math.log(n / m),
+    "half of log 2 pi times ({} less {})": lambda n, m: (n - m) * math.log(2 * math.pi) / 2,
     "1 over ({} times {})": lambda n, m: 1 / (n * m), "({} times {})": lambda n, m: n * m,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,6 +50,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the right one, transposed": lambda a: a.mT if a.ndim > 1 else a,
     "the right one in reversed order": lambda a: a.flip(0) if a.ndim else a,
     "the right one normalised to sum to one": lambda a: a / a.sum(0) if a.ndim else a,
+    "the right one normalised along its last axis": lambda a: a / a.sum(-1, keepdim=True) if a.ndim > 1 else a,
+    "the inverse of the right one": lambda a: torch.linalg.pinv(a) if _square(a) else a,
     "the sum of the right ones so far": lambda a: a.cumsum(0) if a.ndim else a,
     "the right one, moved on by one": lambda a: a.roll(1, 0) if a.ndim else a,
     "the right one, moved back by one": lambda a: a.roll(-1, 0) if a.ndim else a,
@@ -60,7 +65,7 @@ def _square(a: Tensor) -> bool:
 
 def always_the_same(seen: Evidence) -> Diagnosis | None:
     """One number, whatever comes in, where the right ones differ."""
-    for name, pairs in seen.wrong_parts().items():
+    for name, pairs in seen.wrong_parts.items():
         right, received = (torch.cat([pair[side].flatten() for pair in pairs.values()]) for side in (0, 1))
         all_one, none = (near(x, x[:1].expand_as(x)) for x in (received, right))
         if len(pairs) > 1 and len(received) > 2 and all_one and not none:
@@ -68,9 +73,22 @@ def always_the_same(seen: Evidence) -> Diagnosis | None:
     return None
 
 
+def an_argument(seen: Evidence) -> Diagnosis | None:
+    """A result that is an argument, as it came."""
+    for name, pairs in seen.wrong_parts.items():
+        for at, argument in enumerate(seen.names):
+            given = {i: seen.cases[i][at] if at < len(seen.cases[i]) else None for i in pairs}
+            if len(pairs) > 1 and all(
+                isinstance(given[i], Tensor) and near(given[i].detach().double(), b) and b.numel()
+                for i, (_, b) in pairs.items()
+            ):
+                return Diagnosis(f"In every case {seen.whose(name)} is {argument} as it came in.")
+    return None
+
+
 def exchanged(seen: Evidence) -> Diagnosis | None:
     """Two results, the one in the place of the other."""
-    parts = seen.parts()
+    parts = seen.parts
     for one, other in itertools.combinations(parts, 2):
         both = [(parts[one][i], parts[other][i]) for i in parts[one] if i in parts[other]]
         wrong = any(not near(a, b) for (a, b), _ in both)
@@ -81,7 +99,7 @@ def exchanged(seen: Evidence) -> Diagnosis | None:
 
 def of_the_right_one(seen: Evidence) -> Diagnosis | None:
     """Each wrong result in its relation to the right one, if each has one."""
-    wrong = seen.wrong_parts()
+    wrong = seen.wrong_parts
     words = []
     for name, pairs in wrong.items():
         relation = sign(pairs) or named(seen, pairs) or function(pairs) or plain(pairs)
@@ -200,7 +218,7 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
 def small_error(seen: Evidence) -> Diagnosis | None:
     """Nearly right on most inputs: something was added for safety, cut short, or kept in single precision."""
     errors = []
-    for pairs in seen.wrong_parts().values():
+    for pairs in seen.wrong_parts.values():
         for a, b in pairs.values():
             if (a.isfinite() != b.isfinite()).any() or not a.isfinite().any():
                 return None

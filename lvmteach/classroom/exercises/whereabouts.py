@@ -1,4 +1,4 @@
-"""Right on ordinary inputs: what the wrong cases, or the wrong entries of a result, have in common."""
+"""Right on ordinary inputs: what the wrong cases have in common; and inputs that count too much, or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
+from lvmteach.classroom.exercises.running import leaves
 
 MANY = 5  # right cases, if a case holds too little to tell much
 
@@ -53,9 +54,15 @@ def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]
 def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
     """The plainest last: an axis of length one is often there by chance."""
     yield "the right result is infinite", lambda i: any(a.isinf().any() for a in _right(seen, i))
+    for at, name in enumerate(seen.names):
+        yield (
+            f"gradients of an earlier backward lie in {name}",
+            lambda i, at=at: any(leaf.grad is not None for leaf in leaves(seen.argument(i, at))),
+        )
     tests: dict[str, Callable[[Tensor], bool]] = {
         "{} holds an infinity": lambda x: x.isinf().any(),
         "rows or columns of {} lie far apart (by more than 100)": lambda x: _far_apart(x) > 100,
+        "{} holds large numbers (beyond 1000)": lambda x: (x[x.isfinite()].abs() > 1000).any(),
         "{} holds large numbers (beyond 100)": lambda x: (x[x.isfinite()].abs() > 100).any(),
         "{} holds large numbers (beyond 20)": lambda x: (x[x.isfinite()].abs() > 20).any(),
         "{} comes very near to one": lambda x: ((1 - x).abs() < 1e-6).any() and (x != 1).any(),
@@ -65,21 +72,37 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} holds negative numbers": lambda x: (x < 0).any(),
         "{} has more than two axes": lambda x: x.ndim > 2,
         "{} has more than one axis": lambda x: x.ndim > 1,
+        "an axis of {} is long (beyond 50)": lambda x: max(x.shape, default=0) > 50,
         "an axis of {} has length one": lambda x: 1 in x.shape,
     }
     for words, test in tests.items():
         for at, name in enumerate(seen.names):
 
             def holds(i: int, at: int = at, test: Callable[[Tensor], bool] = test) -> bool:
-                value = seen.cases[i][at] if at < len(seen.cases[i]) else None
+                value = seen.argument(i, at)
                 if type(value) is float:
                     value = torch.tensor(value)
                 return _is_real(value) and bool(test(value.detach()))
 
             yield words.format(name), holds
     for at, name in enumerate(seen.names):
+        for axis in (0, 1):
+            yield (
+                f"two entries of {name} along axis {axis} are alike",
+                lambda i, at=at, axis=axis: _has_equals(seen.argument(i, at), axis),
+            )
         yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
         yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
+        words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
+        for word in sorted(words, key=str):
+            yield f"{name} is {word!r}", lambda i, at=at, word=word: seen.argument(i, at) == word
+
+
+def _has_equals(value: Any, axis: int) -> bool:
+    """Whether two entries along an axis are the same, and not all are."""
+    if not isinstance(value, Tensor) or value.ndim <= axis or value.shape[axis] < 3:
+        return False
+    return 1 < value.detach().unique(dim=axis).shape[axis] < value.shape[axis]
 
 
 def _is_real(value: Any) -> bool:
@@ -87,7 +110,7 @@ def _is_real(value: Any) -> bool:
 
 
 def _plain(seen: Evidence, i: int, at: int) -> Any:
-    value = seen.cases[i][at] if at < len(seen.cases[i]) else None
+    value = seen.argument(i, at)
     return value if type(value) is int else None
 
 
@@ -103,56 +126,6 @@ def _far_apart(x: Tensor) -> float:
 def _right(seen: Evidence, i: int) -> list[Tensor]:
     value = seen.expected[i].value
     return list(seen.compare.parts(value, seen.inputs(i)).values()) if value is not None else []
-
-
-def entries(seen: Evidence) -> Diagnosis | None:
-    """Wrong in some entries only, and in all such ones: where the right number is infinite, on the diagonal, ..."""
-    parts = seen.wrong_parts()
-    if len(parts) != 1:
-        return None
-    ((name, pairs),) = parts.items()
-    off = {i: ~torch.isclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True) for i, (a, b) in pairs.items()}
-    total, wrong = sum(m.numel() for m in off.values()), sum(int(m.sum()) for m in off.values())
-    if wrong < 2 or total - wrong < 2:
-        return None
-    for words, where in _PLACES.items():
-        marked = {i: where(a) for i, (a, _) in pairs.items()}
-        inside = sum(int(m.sum()) for m in marked.values())
-        exactly = all(torch.equal(off[i], marked[i]) for i in off)
-        among = words in _SOME and 2 * inside <= total and wrong >= inside / 2
-        if exactly or (among and all((marked[i] | ~off[i]).all() for i in off)):
-            whose = "numbers" if name == "result" else f"numbers of {seen.whose(name)}"
-            return Diagnosis(f"Right in {total - wrong} of {total} {whose}; the others are {words}.")
-    return None
-
-
-def _first(a: Tensor, axis: int, at: int) -> Tensor:
-    marked = torch.zeros_like(a, dtype=torch.bool)
-    if 0 <= axis < a.ndim:
-        marked.select(axis, at).fill_(True)
-    return marked
-
-
-def _diagonal(a: Tensor) -> Tensor:
-    square = a.ndim >= 2 and a.shape[-1] == a.shape[-2]
-    return torch.eye(a.shape[-1], dtype=torch.bool).expand_as(a) if square else torch.zeros_like(a, dtype=torch.bool)
-
-
-_PLACES: dict[str, Callable[[Tensor], Tensor]] = {
-    "those where the right one is infinite": lambda a: a.isinf(),
-    "those where the right one is zero": lambda a: a == 0,
-    "those on the diagonal": _diagonal,
-    "those off the diagonal": lambda a: ~_diagonal(a),
-    "the first ones along the first axis": lambda a: _first(a, 0, 0),
-    "the last ones along the first axis": lambda a: _first(a, 0, -1),
-    "all but the first ones along the first axis": lambda a: ~_first(a, 0, 0),
-    "the first ones along the last axis": lambda a: _first(a, a.ndim - 1, 0),
-    "the last ones along the last axis": lambda a: _first(a, a.ndim - 1, -1),
-    "among those where the right one is negative": lambda a: a < 0,
-    "among those where the right one is tiny (below 1e-3)": lambda a: a.abs() < 1e-3,
-    "among those where the right one is large (beyond 100)": lambda a: a.abs() > 100,
-}
-_SOME = {words for words in _PLACES if words.startswith("among")}
 
 
 def depends_on_others(seen: Evidence) -> Diagnosis | None:
@@ -195,27 +168,31 @@ def _all_like_the_first(value: Any, length: int) -> Any:
 
 
 def ignored(seen: Evidence) -> Diagnosis | None:
-    """An argument that changes the right result, and not the student's, in two cases at least."""
+    """Arguments that change the right result, and not the student's, in two cases at least."""
     if not seen.informative:
         return None
-    for at, name in enumerate(seen.names):
-        told = 0
-        for i in seen.wrong[:3]:
-            case = seen.cases[i]
-            other = _another(case[at]) if at < len(case) else None
-            if other is None or seen.received[i].value is None:
-                continue
-            given = (*case[:at], other, *case[at + 1 :])
-            right, yours = seen.try_again(seen.reference, given), seen.try_again(seen.answer, given)
-            if right.error is not None or yours.error is not None or seen.alike(right, seen.expected[i]):
-                continue
-            if not seen.alike(yours, seen.received[i]):
-                told = 0
-                break
-            told += 1
-        if told >= 2:
-            return Diagnosis(f"Your result does not depend on {name}; the right one does.")
-    return None
+    names = [name for at, name in enumerate(seen.names) if _is_ignored(seen, at)]
+    if not names:
+        return None
+    one = "the right one does" if len(names) == 1 else "the right one depends on each"
+    return Diagnosis(f"Your result does not depend on {' and '.join(names)}; {one}.")
+
+
+def _is_ignored(seen: Evidence, at: int) -> bool:
+    told = 0
+    for i in seen.wrong[:3]:
+        case = seen.cases[i]
+        other = _another(case[at]) if at < len(case) else None
+        if other is None or seen.received[i].value is None:
+            continue
+        given = (*case[:at], other, *case[at + 1 :])
+        right, yours = seen.try_again(seen.reference, given), seen.try_again(seen.answer, given)
+        if right.error is not None or yours.error is not None or seen.alike(right, seen.expected[i]):
+            continue
+        if not seen.alike(yours, seen.received[i]):
+            return False
+        told += 1
+    return told >= 2
 
 
 def _another(value: Any) -> Any:

@@ -24,7 +24,8 @@ def _binary(draw):
     for N, C, D in ((4, 2, 3), (9, 3, 5), (6, 1, 2), (7, 2, 900)):
         x = (draw(N, D) > 0).double()
         cases.append((x, torch.softmax(draw(C), 0), torch.sigmoid(draw(C, D))))
-    return cases
+    sure = torch.sigmoid(9 * draw(3, 4))  # pixels that are nearly always ink, or never
+    return [*cases, (torch.bernoulli(sure[[0, 1, 2, 0, 2]].round()), torch.softmax(draw(3), 0), sure)]
 
 
 def _with(posterior=_posterior, of_weights=None, of_p=None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.compare import Close
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.gaussian_mixtures.shared import _eye
 
@@ -19,7 +20,7 @@ def _collapse(x, n, s):
 
 @drawing
 def _lonely(draw):
-    return [(3 + 2 * draw(5, 2), 3, 0.4), (1 - draw(8, 3), 2, 0.07), (draw(7, 4) - 2, 6, 1e-3)]
+    return [(3 + 2 * draw(5, 2), 3, 0.4), (1 - draw(8, 3), 2, 0.07), (draw(7, 4) - 2, 6, 1e-3), (draw(6, 2), 0, 1e-6)]
 
 
 def _collapse_with(change):
@@ -81,5 +82,6 @@ collapse = Exercise(
             _collapse_with(lambda x, n, s, w, m, S: (w, m, torch.stack([S[0] * len(x), S[1]])))
         ),
     },
+    compare=Close(atol=1e-15),  # a variance of 1e-12 is told from one of 1e-10
     also_right=[_collapse_by_moments, _collapse_by_loop],
 )  # fmt: skip

@@ -31,6 +31,7 @@ def _weights(draw):
         (3 * draw(6, 2) - 900,),
         (draw(4, 2) + torch.tensor([0.0, -900.0]),),
         (draw(3, 1),),
+        (draw(3, 2) - 2000,),
     ]  # no common maximum serves both data
 
 

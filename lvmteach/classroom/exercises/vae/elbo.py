@@ -33,7 +33,10 @@ def _images_and_codes(draw):
         cases.append(
             (_binary(draw(B, D)), mu.requires_grad_(), s.requires_grad_(), draw(K, B, L), _decoder(draw, L, D))
         )
-    return cases
+    decode = _decoder(draw, 2, 6)
+    mu, s = draw(4, 2), draw(4, 2) - 1
+    surely = (_binary(draw(4, 6)), mu.requires_grad_(), s.requires_grad_(), draw(3, 4, 2), lambda z: 60 * decode(z))
+    return [*cases, surely]
 
 
 def _elbo_with(draw=_sample, data=_log_bernoulli, cost=_kl, over=lambda log_lik: log_lik.mean(0), weight=None):

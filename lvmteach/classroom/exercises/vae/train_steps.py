@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.cases import Stream, drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.vae.shared import _binary, _elbo
 
@@ -20,16 +20,6 @@ class Model(nn.Module):
     def forward(self, x, eps):
         mu, s = (x @ self.W).chunk(2, -1)
         return _elbo(x, mu, s, eps, lambda z: z @ self.V)
-
-
-class Batches:
-    """Pairs (x, eps) that can be gone through, as often as one likes, but not counted or indexed."""
-
-    def __init__(self, *pairs):
-        self.pairs = pairs
-
-    def __iter__(self):
-        return iter(self.pairs)
 
 
 def plain(parameters):
@@ -52,7 +42,7 @@ def _runs(draw):
         (adam, (2, 4, 3, 6), 1, 5),
         (plain, (4, 2, 5, 3, 1), 3, 6),
     ):
-        batches = Batches(*((_binary(draw(B, D)), draw(2, B, L)) for B in sizes))
+        batches = Stream(*((_binary(draw(B, D)), draw(2, B, L)) for B in sizes))
         cases.append((Model(0.4 * draw(D, 2 * L), 0.7 * draw(L, D)), make_optimiser, batches))
     return cases
 
@@ -117,9 +107,9 @@ def _maximising(model, make_optimiser, batches):
         group["maximize"] = True
     for x, eps in batches:
         bounds = model(x, eps)
+        model.zero_grad()
         bounds.mean().backward()
         optimiser.step()
-        model.zero_grad()
         report.append(bounds.mean().detach())
     return torch.stack(report)
 
