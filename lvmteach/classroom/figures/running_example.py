@@ -1,12 +1,10 @@
 """The running example, 4 x 4 bars: one table and one figure that grow from stage to stage.
 
 The numbers are kept in running_example.npz, made by `python -m benchmarks.bars`, which says how they were compared.
-Beside them, in on_digits.json, two of the learners on MNIST (`python -m benchmarks.digits`).
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,18 +14,7 @@ from scipy import stats
 
 from lvmteach.classroom.figures import plots
 
-DIGITS = Path(__file__).parent / "on_digits.json"
-
-
-class OnDigits(NamedTuple):
-    """One learner on MNIST, at equal draws; log p(x) in nats an image."""
-
-    name: str
-    rates: list[float]
-    tried: list[float]  # log p(x) of one start at each rate
-    rate: float  # the best of them
-    log_p: np.ndarray  # of other starts at the best rate, (5,)
-    seconds: np.ndarray  # of one core, for each of them
+KEPT = Path(__file__).with_suffix(".npz")
 
 
 class Row(NamedTuple):
@@ -57,18 +44,12 @@ def rows(stage: int) -> list[Row]:
 
 
 def controls() -> list[Row]:
-    """The runs of notebook 06 that ask why the exact ELBO loses: 4000 steps at rate 4, or as their names say."""
+    """The runs of 06 that ask why the exact ELBO loses, at rates 2 and 4: 4000 steps, or as their names say."""
     return [row for row in _kept() if row.stage == 0]
 
 
-def on_digits() -> list[OnDigits]:
-    """Wake-sleep and reweighted wake-sleep on MNIST at their best rates, 150 000 draws each."""
-    kept = [OnDigits(**one) for one in json.loads(DIGITS.read_text(encoding="utf-8"))]
-    return [one._replace(log_p=np.array(one.log_p), seconds=np.array(one.seconds)) for one in kept]
-
-
 def _kept() -> list[Row]:
-    with np.load(Path(__file__).with_suffix(".npz")) as kept:
+    with np.load(KEPT) as kept:
         columns = [kept[name] for name in ("name", "stage", "draws", "rate", "gap", "curve", "seconds", "slope")]
     return [
         Row(str(name), int(stage), int(draws), float(rate), curve[-1], gap, curve, float(seconds), slope)
@@ -103,7 +84,7 @@ def figure(stage: int, entropy: float) -> Figure:
         ax.plot(row.nll.mean(), y, "|", color=plots.BLACK, ms=22, mew=2.5)
     ax.axvline(entropy, color=plots.BLACK, ls=":")
     ax.text(entropy + 0.02, -0.62, "entropy", fontsize=12)
-    ax.set(yticks=range(len(found)), xlabel="-log p(x), nats an image (exact); bar: mean of ten starts")
+    ax.set(yticks=range(len(found)), xlabel="-log p(x), nats per image (exact); bar: mean of ten starts")
     ax.set_yticklabels([row.name for row in found])
     ax.set_ylim(len(found) - 0.5, -0.8)
     return fig
