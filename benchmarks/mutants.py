@@ -2,10 +2,11 @@
 
     python -m benchmarks.mutants [STAGE ...]
 
-In one place, in two at once, and by a slip of the numbers: an epsilon, a cut-off, single precision, an axis of length
-one taken away. A mutant counts if it differs from the reference by more than rounding, on the check's cases or on
-others, which the check does not use: other seeds, and axes cut to one. One that differs and passes is a survivor: a
-mistake the check would let through. A change that raises on every case is not counted: any check rejects it.
+In one place, in two at once, and by a slip of the numbers: an epsilon, a cut-off, single precision somewhere or
+throughout, an axis of length one taken away. A mutant counts if it differs from the reference by more than rounding, on
+the check's cases or on others, which the check does not use: other seeds, and axes cut to one. One that differs and
+passes is a survivor: a mistake the check would let through. A change that raises on every case is not counted: any
+check rejects it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def differs(exercise: Exercise, mutant: Callable) -> bool:
 
 
 def _differs_on(exercise: Exercise, mutant: Callable, case: tuple) -> bool:
-    right, wrong = attempt(exercise.reference, case, SECONDS), attempt(mutant, case, SECONDS)
+    right, wrong = attempt(exercise.reference, case, exercise.seconds), attempt(mutant, case, exercise.seconds)
     if wrong.timed_out or type(wrong.error) is not type(right.error):
         return True
     if wrong.error is not None:
@@ -75,13 +76,16 @@ def main(chosen: list[str]) -> int:
     """Print the table; the exit status is the number of survivors, at most 1."""
     survived = 0
     for stage in chosen or stages():
+        different = rejected = 0
         for name, exercise in exercises(stage).items():
             if isinstance(exercise, Exercise):
                 result = judge(f"{stage}.{name}", exercise)
-                survived += len(result.survivors)
+                different, rejected = different + result.different, rejected + result.rejected
                 print(f"{result.name:<48} {result.rejected:>4} of {result.different:>4} rejected", flush=True)
                 for words in result.survivors:
                     print(f"    survives: {words}")
+        survived += different - rejected
+        print(f"{stage + ', all of it':<48} {rejected:>4} of {different:>4} rejected", flush=True)
     return min(survived, 1)
 
 

@@ -14,10 +14,13 @@ from lvmteach.classroom.exercises.mutation import Change, Mutant, compiled, muta
 
 EPSILON = "1e-6"  # smaller ones are within what a check allows
 FAR = "30.0"  # where a careful student cuts off an exponent
+ROUNDED = {"exp", "log", "sqrt", "square", "sum", "mean", "logsumexp", "softmax", "log_softmax", "sigmoid",
+           "logsigmoid", "softplus", "einsum", "log_prob", "inv", "solve", "logdet", "cumsum", "log_ndtr",
+           "logaddexp"}  # fmt: skip
 
 
 def numerical(function: Callable) -> Iterator[Mutant]:
-    """Epsilons, cut-offs, one maximum for all, single precision, axes of one taken away."""
+    """Epsilons, cut-offs, one maximum for all, single precision here or throughout, axes of one taken away."""
     tree = parsed(function)
     for place in places(function, tree, _slips):
         changed = compiled(function, tree, place)
@@ -49,6 +52,8 @@ def _slips(node: ast.AST) -> Iterator[tuple[str, Change]]:
         yield "an epsilon in a denominator", lambda n: setattr(n, "right", _put(f"({{}}) + {EPSILON}", n.right))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         name, method = node.func.attr, not node.args
+        if name in ROUNDED:
+            yield "single precision in one place", lambda n: _put("(lambda value: value.float().to(value))({})", n)
         if name in ("log", "sqrt") and (method or len(node.args) == 1):
             yield f"an epsilon in a {name}", lambda n, m=method: _inside(n, m, f"({{}}) + {EPSILON}")
         if name == "exp" and (method or len(node.args) == 1):

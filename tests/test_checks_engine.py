@@ -478,3 +478,16 @@ def test_slips_are_made_and_pairs():
     kinds = [mutant.kind for mutant in slips.all_of(two_results, 5)]
     assert any("; " in kind for kind in kinds)
     assert "everything in single precision" in kinds
+
+
+def test_a_step_in_single_precision_is_a_slip():
+    (slip,) = (one for one in slips.numerical(two_results_of_logs) if one.kind == "single precision in one place")
+    x = torch.tensor([2.0, 3.0], dtype=torch.float64)
+    right, wrong = two_results_of_logs(x), slip.function(x)
+    assert wrong[0].dtype == torch.float64
+    assert 0 < (wrong[0] - right[0]).abs().max() < 1e-7
+    assert torch.equal(wrong[1], right[1])
+
+
+def two_results_of_logs(x):
+    return torch.log(x), 2 * x

@@ -194,6 +194,15 @@ def test_a_word_among_the_arguments_is_told():
     assert "kind is 'two'" in verdict.diagnosis
 
 
+def test_an_answer_rounded_to_single_precision_is_seen_and_is_not_one_times_the_right_one():
+    verdict = exercise.judge(lambda x, mean, var: log_density(x, mean, var).float().double())
+    assert verdict.status == "not yet"
+    assert "Nearly right everywhere" in verdict.diagnosis
+    assert "single precision" in verdict.diagnosis
+    drifted = exercise.judge(lambda x, mean, var: log_density(x, mean, var) * (1 + 3e-8))
+    assert "times the right one" not in drifted.diagnosis
+
+
 def test_one_number_for_every_input_is_told():
     assert "your result is 0, whatever comes in" in exercise.judge(lambda x, mean, var: 0 * x.sum(-1)).diagnosis
 

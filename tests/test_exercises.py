@@ -13,6 +13,7 @@ from lvmteach.classroom.publish.notebooks import execute
 
 ROOT = Path(__file__).parent.parent
 SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
+RULES = (SOLUTIONS / "text" / "01_monte_carlo.py").read_text(encoding="utf-8")
 NAMES = sorted(path.stem for path in (SOLUTIONS / "text").glob("*.py"))
 
 
@@ -44,3 +45,18 @@ def test_every_declared_check_has_its_exercise(name):
     declared = exercises(stage)
     used = re.findall(r"\bcheck\.(\w+)\(", text)
     assert sorted(used) == sorted(declared)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sheet_says_what_is_allowed_and_how_a_letter_is_written(name):
+    text = (SOLUTIONS / "text" / f"{name}.py").read_text(encoding="utf-8")
+    stage = re.search(r"from lvmteach\.classroom\.exercises import (\w+) as check", text).group(1)
+    head = [text.split("# **What is allowed**")[1].split("\n\n")[0] for text in (text, RULES)]
+    assert head[0] == head[1]  # the same rules for all sheets
+    declared = exercises(stage)
+    for part in re.split(r"(?m)^# ## ", text):
+        asked = [declared[word] for word in re.findall(r"\bcheck\.(\w+)\(answer\)", part)]
+        if asked:
+            assert "letter in quotes, in place of the dots; capitals and blanks do no harm." in part
+        for choice in asked:
+            assert all(f"**{letter}**" in part for letter in choice.options)

@@ -29,12 +29,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -159,7 +159,7 @@ for one, a in zip(c.tolist(), best_shift(c).tolist(), strict=True):
 #   all weights of a column.
 # - Result: the shape of the further axes, `log_w.shape[1:]`.
 #
-# Write it out by hand, and compare with the function that PyTorch has for the purpose afterwards.
+# Write it out by hand. PyTorch's own function passes as well: use it afterwards, to compare.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -522,6 +522,8 @@ plots.show(fig, alt="Draws needed grow exponentially with dimension for three mi
 # - **c** The weights of these 1000 draws are nearly equal.
 # - **d** The variance of the weights is finite.
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # In the notebook a target had two humps and the proposal lay on one of them. What was its ESS?
@@ -548,7 +550,7 @@ check.what_ess_knows(answer)
 #
 # A fitted proposal $q$ is narrow, so you mix in a wide one: $m(z) = (1 - \epsilon)\, q(z) + \epsilon\, q_{\text{wide}}(z)$. Return the log weights $\log p(z_k) - \log m(z_k)$ of draws from $m$.
 #
-# - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ upwards. `share`: $\epsilon$, a number between 0 and 1.
+# - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ upwards. `share`: $\epsilon$, a number, $0 < \epsilon < 1$.
 # - Result: the same shape, in nats.
 #
 # <details><summary>Hint 1</summary>

@@ -31,12 +31,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -73,8 +73,9 @@ print("data", tuple(x.shape), " start: weights, means, covariances", *(tuple(par
 #
 # Return the matrix $\log p(x_n, z_n = c) = \log \pi_c + \log \mathcal N(x_n \mid \mu_c, \Sigma_c)$, in nats.
 #
-# - `x` $(N, D)$, `weights` $(C)$, `means` $(C, D)$, `covariances` $(C, D, D)$, not diagonal.
-# - Result: $(N, C)$, finite even for a datum that lies a hundred scales away from every mean.
+# - `x` $(N, D)$, `weights` $(C)$, `means` $(C, D)$; `covariances` $(C, D, D)$, whole matrices, symmetric and positive definite.
+# - Result: $(N, C)$, finite also where the density is too small or too large for floating point: for a datum a hundred scales away from
+#   every mean, and in 150 dimensions.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -290,7 +291,7 @@ plots.show(
 # *15 minutes, difficulty 2 of 3, from notebook 03 "The log of a sum"*
 #
 # All components are round now, $\Sigma_c = s_c^2 I$. Find the gradient of $\log p(x_1, \dots, x_N)$ for each $\log s_c$ by Fisher's identity:
-# differentiate $\log p(x_n, z_n = c)$, and average by the posterior. By hand, without autograd. The notebook does not have this formula.
+# differentiate $\log p(x_n, z_n = c)$ by hand, and average by the posterior. The notebook does not have this formula.
 #
 # - `x` $(N, D)$; `weights` $(C)$; `means` $(C, D)$; `scales` $(C)$.
 # - Result: $(C)$, summed over the data.
@@ -395,6 +396,8 @@ collapse = check.collapse(collapse)
 # - **c** by $D \log 10$
 # - **d** by $N D \log 10$
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # Which data still notice the narrow component at all?
@@ -449,7 +452,7 @@ assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one facto
 #
 # with $\mu_c$ the weighted mean, as before. The given `m_step` is the notebook's, without a floor.
 #
-# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution; `least` $v > 0$, a number, a variance.
+# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution, zeros allowed, each column with some mass; `least` $v > 0$, a number, a variance.
 # - Result: $(C, D, D)$. It exists even for a component that owns a single datum.
 #
 # <details><summary>Hint 1</summary>

@@ -30,12 +30,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import numpy as np
@@ -174,9 +174,10 @@ assert all(0 < seen < whole / 3 for seen, whole in losses)
 # *20 minutes, difficulty 2 of 3, from notebook 04 "A log-linear model"*
 #
 # Without holes the log-likelihood a datum is $w \cdot \bar f - \log Z(w)$. Notebook 04 climbed it by its gradient and said that it has one maximum.
-# Differentiate once more: return the matrix of second derivatives. The notebook does not have this formula, but you know the matrix by another name.
+# Differentiate once more, by hand: return the matrix of second derivatives. The notebook does not have this formula, but you know the matrix
+# by another name.
 #
-# - `w` $(F)$, `features` $(M, F)$, with scores in the hundreds. Result: $(F, F)$. By hand, without autograd.
+# - `w` $(F)$, `features` $(M, F)$, with scores in the hundreds. Result: $(F, F)$.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -243,7 +244,7 @@ assert torch.allclose(
 # - **c** the entropy of the posterior
 # - **d** nothing: it wanders like stochastic EM
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -276,7 +277,7 @@ check.which_climbs(answer)
 # - **c** $p(x)$ may fit well, but it cannot tell which classes made it.
 # - **d** EM cannot converge: there are more parameters than data.
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #

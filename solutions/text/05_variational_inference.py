@@ -34,12 +34,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -104,7 +104,7 @@ gaussian_kl = check.gaussian_kl(gaussian_kl)
 # - **c** $\mathcal N(3, 1)$, three standard deviations away
 # - **d** **a** and **b** alike: both scales are wrong by the factor ten
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -283,6 +283,8 @@ assert (bound[t >= 1].diff() < 0).all()
 # - **c** all of $q$'s mass on the most probable $z$
 # - **d** for none: Jensen's inequality is strict
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # For which $a$ does $\log a = a - 1$ hold?
@@ -366,11 +368,12 @@ assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
 #
 # *15 minutes, difficulty 2 of 3, from notebook 05 "Further: the same by gradient"*
 #
-# The best $q$ is rarely known in closed form. Then climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent on
-# the ELBO of each datum, in $m$ and in $\log s$ at once,
+# The best $q$ is rarely known in closed form. Then climb. From given $m$ and $\log s$, take `steps` steps of plain gradient ascent. Each datum
+# climbs its own ELBO, that of exercise 05.6, in $m$ and in $\log s$ at once,
 # $\gamma \leftarrow \gamma + \texttt{rate} \cdot \nabla_\gamma \mathrm{ELBO}$. Return the bounds on the way.
 #
-# - `x` $(B, D)$, `W`, `noise` as before; `m`, `log_s` $(B, L)$; `rate`, a number; `steps`, an integer, perhaps zero.
+# - `x` $(B, D)$, `W`, `noise` as before; `m`, `log_s` $(B, L)$; `rate`, a number; `steps`, an integer, perhaps zero. A `rate` may be too
+#   large: then the bound falls, and the result says so.
 # - Result: $(\texttt{steps} + 1, B)$, nats: the first row at the start, the last after the last step. By hand or by
 #   autograd, as you like; leave the arguments as they are.
 #
@@ -508,6 +511,8 @@ assert torch.allclose(mean - mu, 0.9**38 * (path[2] - mu), atol=1e-12)  # after 
 # - **c** The variance falls to about a tenth, it takes about ten times as many sweeps.
 # - **d** The variance grows: $q$ has to reach the ends of a longer ellipse.
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # Invert the covariance by hand.
@@ -543,11 +548,11 @@ for rho in (0.9, 0.99):
 # *15 minutes, difficulty 2 of 3, from notebook 05 "Variational EM: learning through an inexact q"*
 #
 # Binary factors, $x \mid z \sim \mathcal N(W z + b, \sigma^2 I)$ with switches $z \in \{0, 1\}^L$, and
-# $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$. The M step of variational EM for the noise: which $\sigma^2$ maximises the ELBO,
-# if $W$, $b$ and $q$ are held fixed? Derive it, and return it.
+# $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$. The M step of variational EM for the noise: which $\sigma^2$ maximises the ELBO of
+# all data together, if $W$, $b$ and $q$ are held fixed? One $\sigma^2$ for all data and all columns. Derive it, and return it.
 #
 # - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities.
-# - Result: one number, a variance.
+# - Result: one number, the variance $\sigma^2$, not $\sigma$.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -605,6 +610,8 @@ assert without < with_doubt
 # - **b** the amortisation gap alone
 # - **c** both
 # - **d** neither: $\log p(x)$ would have to change
+#
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -35,12 +35,12 @@
 # shows what yours will show. Uniform numbers come in as arguments: nothing is left to chance. Units are zeros and ones
 # in float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -443,7 +443,7 @@ assert torch.allclose(lowest[0][0], lowest[0][1].flip(0))
 # - **d** $\mathrm{KL}(p \,\|\, q)$, averaged over the machine's dreams
 # - **e** minus the ELBO, averaged over the data
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -506,8 +506,10 @@ assert rises.tolist() == [True, True, True, False, True]
 #
 # $$\mathbb E_{p(x, z)}[\log q_\gamma(z \mid x)] = \text{constant} - \mathbb E_{p(x)}\big[\mathrm{KL}(p(z \mid x) \,\|\, q_\gamma(z \mid x))\big]$$
 #
-# and say what the constant is. (2) Show that on *data* the ELBO's gradient for $\gamma$ is that of $-\mathrm{KL}(q \,\|\, p)$. (3) When do the
-# two have the same maximiser, although they are different functions? Your lecturer reads it; there is no check.
+# and say what the constant is: which parameters does it contain? This is what sleep climbs, on dreams. (2) Show that on *data* $x$ the ELBO's
+# gradient for $\gamma$ is that of $-\mathrm{KL}(q_\gamma(z \mid x) \,\|\, p(z \mid x))$. (3) Sleep's objective (1) and the mean ELBO of the data (2)
+# are different functions of $\gamma$. Name a condition on the family of $q_\gamma$ under which they are highest at the same $\gamma$, and an example or
+# a counterexample. Your lecturer reads it; there is no check.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -685,6 +687,8 @@ assert off[-1] < off[3] / 2
 # - **b** to lower $\mathrm{KL}(q \,\|\, p)$, as the ELBO wants
 # - **c** to lower $\mathrm{KL}(p \,\|\, q)$ on the data, only more noisily than with large $K$
 # - **d** nothing
+#
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -32,12 +32,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Draws come in as arguments: nothing is left to chance. Tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -63,9 +63,9 @@ torch.set_default_dtype(torch.float64)
 #
 # - whose *value* is the Monte Carlo estimate of $\mathbb E_q[f]$,
 # - whose *gradient* is the score-function estimate
-#   $\frac1K \sum_k f_\gamma(z_k)\, \nabla_\gamma \log q_\gamma(z_k) + \nabla_\gamma f_\gamma(z_k)$, without baseline.
+#   $\frac1K \sum_k \big[ f_\gamma(z_k)\, \nabla_\gamma \log q_\gamma(z_k) + \nabla_\gamma f_\gamma(z_k) \big]$, without baseline.
 #
-# - `f_z`, `log_q`, both $(K, \dots)$. The further axes are separate problems.
+# - `f_z`, `log_q`, both $(K, \dots)$. The further axes are separate problems. Both carry a gradient; the draws do not.
 # - Result: `f_z.shape[1:]`, in the units of $f$. Call neither `backward` nor `grad`: whoever uses the loss does that.
 #
 # <details><summary>Hint 1</summary>
@@ -170,7 +170,7 @@ for b in (0.0, 1.0, 1000.0):
 # - **c** the number one million
 # - **d** a network's guess of $f$ from the observation $x$
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -294,10 +294,11 @@ plots.show(fig, alt="Two parabolas of variance against baseline; a mark stands a
 #
 # $$\nabla_\mu \mathbb E[f] = \underbrace{\nabla_\mu \mathbb E[f - c]}_{\text{score function}} + \underbrace{\nabla_\mu \mathbb E[c]}_{\text{closed form}}$$
 #
-# where $c$ itself is held fixed: its $\mu$ is a number, and only $q$'s moves.
+# where $c$ itself is held fixed: its $\mu$ is a number, and only $q$'s moves. The first term is a mean over $K$ draws, made from the noise; the
+# second is exact.
 #
-# - `f`, from points $(\dots, D)$ to values $(\dots)$; `slope`, from points $(\dots, D)$ to $\nabla f$, $(\dots, D)$.
-# - `mean` $(D)$; `scale` $(D)$, standard deviations; `eps` $(K, D)$, standard normal noise.
+# - `f`, from points $(\dots, D)$ to values $(\dots)$; `slope`, from points $(\dots, D)$ to $\nabla f$, $(\dots, D)$. A single point $(D)$ will do.
+# - `mean` $(D)$; `scale` $(D)$, standard deviations; `eps` $(K, D)$, standard normal noise; $K$ may be 1.
 # - Result: $(D)$.
 #
 # <details><summary>Hint 1</summary>
@@ -410,6 +411,8 @@ assert ((runs.mean(0) - truth).abs() < 5 * std_err).all()
 # - **c** score function quadruples, reparameterised stays
 # - **d** both stay: it is one coordinate, and the others are independent
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # Write both estimates for one draw. In which of them do the other coordinates occur?
@@ -451,7 +454,7 @@ for D, (scored, _) in measured.items():
 #
 # - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$; `u` $(K, L)$, uniform numbers: a coin shows 1 where
 #   $u < \sigma(\text{logit})$.
-# - Result: $(L)$, the mean over the $K$ draws.
+# - Result: $(L)$, the mean over the $K \ge 2$ draws.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -529,7 +532,8 @@ for name, climb in climbs.items():
 # *10 minutes, difficulty 2 of 3, from notebook 07 "A categorical draw as a maximum"*
 #
 # Turn the given uniform numbers, and no others, into exact draws from $\mathrm{softmax}(\text{logits})$ by
-# the Gumbel-max trick.
+# the Gumbel-max trick. Draws are compared one by one, so the map is fixed: the noise $g$ is the number whose distribution function is $u$,
+# $P(\text{Gumbel} \le g) = u$, and a larger $u$ makes a larger $g$.
 #
 # - `logits` $(C)$, of any size; `u` $(K, C)$, independent uniform numbers, strictly between 0 and 1.
 # - Result: $(K)$, the classes as integers from 0 to $C - 1$.
@@ -644,6 +648,8 @@ assert abs(square_bias) < 1e-12
 # 4. $z$ is 200 binary units, $f$ checks rules that are defined for true and false only; the mean must be exact.
 # 5. $z$ is 30 codes of 16 classes each, $f$ a smooth decoder that takes mixtures of codes. You can afford few draws,
 #    and you accept a bias.
+#
+# Write each letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #

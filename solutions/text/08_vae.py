@@ -36,12 +36,12 @@
 # shows what yours will show. Noise comes in as an argument: nothing is left to chance. Logarithms are natural; tensors are
 # float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -266,7 +266,7 @@ assert ((runs.mean(0) - kl(mu, s)).abs() < 5 * std_err).all()
 # - **c** both: the KL is symmetric for Gaussians
 # - **d** neither: it is the KL only when $\mu = 0$
 #
-# Write each letter in quotes, in place of the dots.
+# Write each letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -488,7 +488,7 @@ assert abs(approximation[at] + amortisation[at] - whole) < 1e-6  # the mesh's ed
 #
 # *15 minutes, difficulty 2 of 3, from notebook 08 "Training" and "4. Should this number go up or down?"*
 #
-# Train a model on batches, one update for each.
+# Train a model on batches, one update for each: a step of the optimiser that makes the *mean* bound of the batch's images larger.
 #
 # - `model`: `model(x, eps)` is the bound of each image, $(B)$. Change its parameters in place. Gradients of an earlier
 #   `backward` may still lie in them.
@@ -602,6 +602,8 @@ assert gain.mean() > 5 * std_err
 # - **b** a beta-VAE with $\beta = 1/784$, no bound on anything
 # - **c** the mean over pixels once more: it collapses
 # - **d** the ELBO itself
+#
+# Write each letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -718,6 +720,8 @@ for run in unit_runs():
 # - **c** the count depends on how one got there, so it is no property of the data
 # - **d** the ways have other objectives, so nothing can be compared
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # What is the same in all rows, and what differs? By how much does each of the two columns vary?
@@ -746,7 +750,7 @@ check.what_a_count_tells(answer)
 # the *middle* of its cell, at the quantiles $(i + \frac12)/n$ for $i = 0, \dots, n - 1$. Return the decoder's image at
 # each of the $n^2$ points.
 #
-# - `decode`, from $z$ $(N, 2)$ to logits $(N, D)$; `n`, a number.
+# - `decode`, from $z$ $(N, 2)$ in float64 to logits $(N, D)$; `n`, a whole number, 1 or more.
 # - Result: $(n^2, D)$, the probabilities of the pixels. Images are laid out as one reads: row by row from the top, each row
 #   from the left. $z_1$ grows to the right, $z_2$ grows *upwards*.
 #

@@ -34,12 +34,12 @@
 # shows what yours will show. Weights and noise come in as arguments: nothing is left to chance. The checks use float64.
 # Proofs have no check: your lecturer reads them.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -86,7 +86,7 @@ def log_weights(delta, *shape):
 # - **c** B on average; A has the same mean as B, and varies more
 # - **d** both alike: they use the same 64 weights
 #
-# Write the letter in quotes, in place of the dots.
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -207,6 +207,8 @@ plots.show(fig, alt="Thirty thin lines, none of which ever falls with m, and the
 # - **b** rise more often than fall: the bound climbs with $K$
 # - **c** fall more often than rise, and yet rise on average
 # - **d** rise as often as fall: all weights come from one distribution
+#
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -457,6 +459,8 @@ assert abs(bound + 0.073179) < 5 * table[1][1][0]  # oracle: the exact L_4, an i
 # - **c** nobody can tell from this: each number is too low by a bias of its own, and the rise does not show it
 # - **d** nobody can tell: importance sampling is too noisy for differences of one nat
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # What would have to be equal for the bias to cancel?
@@ -537,6 +541,8 @@ assert all(gaps["prior", K][0] < gaps["encoder", K][0] for K in ladder)
 # - **c** decoder: it stays; encoder: it falls like $1/K$
 # - **d** decoder and encoder: it falls, since the bound gets flatter near $\log p(x)$
 #
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
+#
 # <details><summary>Hint 1</summary>
 #
 # Where does $\mathbb E\, g$ go as $K \to \infty$? Ask it for a parameter of $p(x)$, then for one of $q$.
@@ -565,7 +571,7 @@ check.slopes(answer)
 # $|\text{mean}| / \text{std}$ over the $R$ runs (variance with $R - 1$), and for each parameter the slope of its ratio on
 # log-log axes: the least-squares line through all $T$ points.
 #
-# - `K` $(T)$, floating point; `gradients` $(T, R, P)$.
+# - `K` $(T)$, floating point, $T \ge 2$; `gradients` $(T, R, P)$, $R \ge 2$. No ratio is zero.
 # - Result: the pair `(ratio, slope)`, $(T, P)$ and $(P)$.
 #
 # <details><summary>Hint 1</summary>

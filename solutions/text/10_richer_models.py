@@ -33,12 +33,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Noise, weights and masks come in as arguments: nothing is left to chance. The checks use float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -159,7 +159,7 @@ assert abs(torch.cov(z.T)[0, 1] - 4) < 0.1  # the means alone: 2 x 2
 # $I(n; z) = \frac1N\sum_n \mathbb E_{q(z\mid x_n)}\big[\log q(z\mid x_n) - \log q(z)\big]$ with $q(z) = \frac1N\sum_m q(z\mid x_m)$. You get one draw
 # $z_n \sim q(z\mid x_n)$ for each datum, and the table `log_q[n, m]` $= \log q(z_n\mid x_m)$. Estimate $I$.
 #
-# - `log_q` $(N, N)$; densities may be far below $e^{-700}$.
+# - `log_q` $(N, N)$, the draw first; densities may be far below $e^{-700}$.
 # - Result: one number, in nats.
 #
 # <details><summary>Hint 1</summary>
@@ -298,7 +298,7 @@ assert q_c[0] < 0.5 < at_the_mean
 #
 # Minus the mean over the batch of $\mathbb E \log p(x\mid z) - \beta\, \mathrm{KL}(q(z\mid x)\Vert \mathcal N(0, I))$.
 #
-# - `log_lik` $(K, B)$: $\log p(x\mid z_k)$, summed over pixels; `mu`, `s` $(B, L)$: the encoder's means and log scales; `beta` a number.
+# - `log_lik` $(K, B)$: $\log p(x\mid z_k)$, summed over pixels; `mu`, `s` $(B, L)$: the encoder's means and log scales; `beta` a positive number.
 # - Result: one number, nats an image.
 #
 # <details><summary>Hint 1</summary>
@@ -347,7 +347,14 @@ for beta in (0.3, 1.0, 4.0):
 # *10 minutes, difficulty 2 of 3, from notebook 10 "What β does"*
 #
 # A lecture slide says of the objective with $\beta$: "it is no bound any more". Measure before you answer: the greatest value over all $q$, against $\log p(x)$, for one datum of a decoder with one
-# latent dimension.
+# latent dimension. When is it a lower bound on $\log p(x)$?
+#
+# - **a** for no $\beta$ but 1
+# - **b** for every $\beta$: the KL is never negative
+# - **c** for $\beta \ge 1$, a looser one; not for $\beta < 1$
+# - **d** for $\beta \le 1$, a tighter one; not for $\beta > 1$
+#
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 
 # %%
 on_line = grid(-9, 9, 4001)
@@ -377,8 +384,8 @@ check.no_bound(answer)
 # In the linear model with noise $\sigma^2$ given, the best $W$ has columns of lengths $(\lambda_j - \beta\sigma^2)_+^{1/2}$ along the eigenvectors, and direction $j$ costs
 # $\frac12\log(\lambda_j / \beta\sigma^2)$ nats if it is above the water. Return the lengths and the rate.
 #
-# - `eigenvalues` $(D)$; `beta`; `noise` $= \sigma^2$.
-# - Result: lengths $(D)$ and one number.
+# - `eigenvalues` $(D)$, positive, the largest first; `beta` and `noise` $= \sigma^2$, positive numbers.
+# - Result: the pair of the lengths $(D)$, in the eigenvalues' order, and the rate, one number: the sum over directions.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -428,7 +435,7 @@ plots.show(fig, alt="The squared error falls as the rate grows, a convex curve: 
 # The logistic distribution function is $\mathrm{sigmoid}((v - m)/s)$. The count $x \in \{0, \dots, n\}$ gets what lies between $x - \frac12$ and $x + \frac12$; the first bin reaches
 # down to $-\infty$, the last up to $\infty$. Return the log of the mass.
 #
-# - `x`, `m`, `s` of one shape, $s > 0$ the scale itself; `n` a whole number.
+# - `x`, `m`, `s` of one shape, floating point: `x` holds whole numbers, $s > 0$ is the scale itself; `n` a whole number, 1 or more.
 # - Result: that shape, nats.
 #
 # <details><summary>Hint 1</summary>

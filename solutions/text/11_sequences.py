@@ -32,12 +32,12 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, numpy and scipy, autograd, loops. Where an exercise
-# says "by hand", that is for your sake; the check sees numbers only. Return tensors of the arguments' dtype; a single
-# number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and whether
-# they require a gradient. The gradient of a result matters only where an exercise asks for it. Any axis may have length
-# one, unless a smallest size is given; weights and probabilities are positive and logarithms finite, unless zero or
-# $-\infty$ is mentioned. A letter is accepted in either case, with blanks or brackets: `"b"`, `" B "`, `"(b)"`.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
+# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
+# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
+# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
+# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
+# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import itertools
@@ -328,7 +328,7 @@ sentence_nll = check.sentence_nll(sentence_nll)
 #
 # Return what the decoder reads when it has to tell $x_1, \dots, x_T$. In training, the words marked in `hide` become `UNKNOWN`.
 #
-# - `x` $(B, T)$, `hide` $(B, T)$ truth values, one for each place *that is read*, `training` true or false. `START` and `UNKNOWN` are numbers.
+# - `x` $(B, T)$, `hide` $(B, T)$ truth values, one for each place *that is read*, `training`, `True` or `False`. `START` and `UNKNOWN` are numbers, imported above.
 # - Result: $(B, T)$. `START` is never hidden, and nothing is in a test.
 #
 # <details><summary>Hint 1</summary>
@@ -381,6 +381,8 @@ assert torch.allclose(ours, theirs, atol=1e-3)  # float32, fifteen events
 # - **b** Nothing.
 # - **c** Log of the number of topics.
 # - **d** It cannot be said: the ELBO is only a bound.
+#
+# Write the letter in quotes, in place of the dots; capitals and blanks do no harm.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -486,7 +488,7 @@ assert honest_nll(log_w) > floor - 0.15  # 400 sentences
 #
 # Return $n$ codes at equal steps from the code of one sentence to that of another, both ends included.
 #
-# - `mu` $(B, L)$, `first` and `last` rows of it, `n` at least 2. Result: $(n, L)$.
+# - `mu` $(B, L)$, a code a row; `first` and `last`, the numbers of two rows; `n` at least 2. Result: $(n, L)$.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -43,11 +43,12 @@ class Choice:
 
     def judge(self, answer: object) -> Verdict:
         """The verdict on a letter, without printing."""
+        ask = f"answer with one of {', '.join(self.options)}, in quotes"
         if answer is None or answer is ...:
-            return Verdict("not attempted", f"not attempted: answer with one of {', '.join(self.options)}")
+            return Verdict("not attempted", f"not attempted: {ask}")
         letter = str(answer).strip(" \t\n'\".,;:()[]").lower()  # 'a', "A ", (a)
         if letter not in self.options:
-            return Verdict("not yet", f"not yet: answer with one of {', '.join(self.options)}, got {answer!r}")
+            return Verdict("not yet", f"not yet: {ask}, got {answer!r}")
         if letter == self.right:
             return Verdict("passed", f"ok: {self.feedback[letter]}")
         return Verdict("not yet", "not yet", self.feedback[letter])

@@ -14,6 +14,7 @@ from torch import Tensor
 from lvmteach.classroom.exercises.difference import as_tensor, dtype_problem, largest_difference
 
 UNNAMED: Mapping[str, Any] = MappingProxyType({})  # inputs, where their names do not matter
+RTOL, ATOL = 1e-8, 1e-9  # of rounding in float64; that of float32 is up to 6e-8 of a number
 
 
 @runtime_checkable
@@ -34,10 +35,10 @@ class Close:
     """Equal up to rounding.
 
     Args:
-        rtol, atol: |received - expected| <= atol + rtol |expected|. The defaults suit float64.
+        rtol, atol: |received - expected| <= atol + rtol |expected|. The defaults tell float64 from float32.
     """
 
-    def __init__(self, rtol: float = 1e-7, atol: float = 1e-9):
+    def __init__(self, rtol: float = RTOL, atol: float = ATOL):
         self.rtol, self.atol = rtol, atol
 
     def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:

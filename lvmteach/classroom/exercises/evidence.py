@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.compare import Comparison, structural_difference
+from lvmteach.classroom.exercises.compare import ATOL, RTOL, Comparison, structural_difference
 from lvmteach.classroom.exercises.running import Outcome, attempt
 
 
@@ -129,7 +129,7 @@ ENOUGH = 8  # wrong truth values, or classes
 
 def near(a: Tensor, b: Tensor) -> bool:
     """Equal but for rounding, entry by entry."""
-    return a.shape == b.shape and torch.allclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True)
+    return a.shape == b.shape and torch.allclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True)
 
 
 def size_of(case: tuple) -> tuple:

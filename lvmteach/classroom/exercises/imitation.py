@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lvmteach.classroom.exercises.compare import ATOL, RTOL
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
 from lvmteach.classroom.exercises.mutation import Mutant, mutants
 from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twists_of
@@ -204,7 +205,7 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
         return None
     made = torch.stack([row for *_, row in rows])
     for together in _sums(made, right), _products(made, right):
-        fit = torch.isclose(together, theirs, rtol=1e-7, atol=1e-9).all(-1).triu(1).nonzero()
+        fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
         for a, b in fit[:MANY].tolist():
             (at, one, _), (other_at, other, _) = rows[a], rows[b]
             if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):

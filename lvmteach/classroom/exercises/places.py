@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lvmteach.classroom.exercises.compare import ATOL, RTOL
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 
 
@@ -17,7 +18,7 @@ def entries(seen: Evidence) -> Diagnosis | None:
     if len(parts) != 1:
         return None
     ((name, pairs),) = parts.items()
-    off = {i: ~torch.isclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True) for i, (a, b) in pairs.items()}
+    off = {i: ~torch.isclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True) for i, (a, b) in pairs.items()}
     total, wrong = sum(m.numel() for m in off.values()), sum(int(m.sum()) for m in off.values())
     if wrong < 2 or total - wrong < 2:
         return None
@@ -53,7 +54,7 @@ def rows(seen: Evidence) -> Diagnosis | None:
 
 def _wrong_rows(a: Tensor, b: Tensor) -> Tensor:
     """Along the first axis, whether a row is wrong anywhere."""
-    return ~torch.isclose(b, a, rtol=1e-7, atol=1e-9, equal_nan=True).reshape(len(a) if a.ndim else 1, -1).all(1)
+    return ~torch.isclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True).reshape(len(a) if a.ndim else 1, -1).all(1)
 
 
 def _marked(value: Any, test: Callable[[Tensor], Tensor], length: int) -> Tensor | None:

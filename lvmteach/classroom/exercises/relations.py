@@ -154,7 +154,7 @@ def plain(pairs: Pairs) -> str:
     if len(a) < 3 or not (a.isfinite().all() and b.isfinite().all()):
         return ""
     factor, offset = (b @ a / (a @ a)).item(), (b - a).mean().item()
-    if factor and near(factor * a, b):
+    if factor and f"{factor:.4g}" != "1" and near(factor * a, b):
         return f"{factor:.4g} times the right one"
     return f"the right one plus {offset:.4g}" if near(a + offset, b) else ""
 
@@ -187,9 +187,9 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
 
     Where a case has no such size, the value must be the one of a right result.
     """
-    if any(math.isnan(v) for v in values):
-        return ""
     neutral = 0.0 if of_gaps else 1.0
+    if any(math.isnan(v) for v in values) or all(math.isclose(v, neutral, abs_tol=1e-6) for v in values):
+        return ""
 
     def fits(want: list[float]) -> bool:
         return all(math.isclose(v, w, rel_tol=1e-6, abs_tol=1e-9) for v, w in zip(values, want, strict=True))

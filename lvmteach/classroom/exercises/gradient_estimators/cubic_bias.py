@@ -14,6 +14,15 @@ def _cubic_bias(phi, c):
     return theta * (1 - theta) * (theta * at_1 + (1 - theta) * at_0 - (c[1] + c[2] + c[3]))
 
 
+@drawing
+def _coins_and_cubics(draw):
+    cases = [(draw(), draw(4)) for _ in range(6)] + [(3 * draw(), 10 * draw(4))]
+    phi, c = 1.2 + draw().abs(), 100 * draw(4)
+    theta = torch.sigmoid(phi)
+    c[2] = -(1 + 1e-4) * c[3] * (3 * theta - 1) / (2 * theta - 1)  # nearly no bias: single precision shows
+    return [*cases, (phi, c)]
+
+
 def _wrong(change):
     """A misconception: `change` makes the bias from theta, f'(0), f'(1), f(1) - f(0) and the coefficients."""
 
@@ -45,7 +54,7 @@ def _worked_out(phi, c):
 cubic_bias = Exercise(
     ask="Return the bias of the straight-through gradient for phi, on a cubic f and one binary z, in closed form.",
     reference=_cubic_bias,
-    cases=drawing(lambda draw: [(draw(), draw(4)) for _ in range(6)] + [(3 * draw(), 10 * draw(4))]),
+    cases=_coins_and_cubics,
     misconceptions={
         "The factor theta (1 - theta) is missing: it is the slope of theta in phi, and both gradients have it.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * at_1 + (1 - theta) * at_0 - change

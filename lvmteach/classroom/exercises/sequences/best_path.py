@@ -42,6 +42,10 @@ def _cases(draw):
     lean = torch.tensor([[0.40, 0.60], [0.45, 0.55], [0.5, 0.5]], dtype=torch.float64)
     start = torch.tensor([0.4, 0.3, 0.3], dtype=torch.float64)
     cases.append((torch.tensor([0, 1, 0]), start, there_and_back, lean))
+    # the first symbol decides
+    told = torch.tensor([[0.90, 0.08, 0.02], [0.50, 0.44, 0.06], [0.30, 0.60, 0.10]], dtype=torch.float64)
+    anywhere = torch.full((3, 3), 1 / 3, dtype=torch.float64)
+    cases.append((torch.tensor([2, 0]), torch.tensor([0.5, 0.3, 0.2]).double(), anywhere, told))
     for T, C, V in sizes:
         while True:
             case = _symbols(draw, T, V), *_chain(draw, C, V)

@@ -28,10 +28,13 @@ def _log_marginal(x, prior, generative):
 @drawing
 def _images_and_nets(draw):
     shapes = [(3, (4, 2), 1), (5, (4, 3, 2), 1), (3, (5, 1), 2), (1, (2, 4, 3, 1), 1), (6, (4, 2), 900)]
-    return [
+    cases = [
         (_coins(draw, B, s[0])[0], scale * draw(s[-1]) - 0.3, _scaled(_generative(draw, s), scale))
         for B, s, scale in shapes
     ]
+    pull = 900 * draw(4).abs() + 30
+    opposed = torch.stack([pull, draw(4) - pull])  # two large weights that cancel where both units are on
+    return [*cases, (_coins(draw, 3, 4)[0], draw(2), ((opposed, draw(4)),))]
 
 
 def _table(x, prior, generative, z=None):
