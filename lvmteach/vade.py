@@ -90,6 +90,7 @@ def fit_clusters(
     covariance: str = "full",
     prior: Prior | None = None,
     restarts: int = 8,
+    start_rows: int = 20_000,
     max_steps: int = 200,
     tol: float = 1e-3,
 ) -> Choice:
@@ -103,9 +104,11 @@ def fit_clusters(
         x: data whose codes are clustered.
         held_out: other data, which choose between the starts.
         prior: of the covariances, where data are few; x may hold an image more than once, for a draw each time.
+        start_rows: all starts are fitted to the draws for so many first rows of x; if there are more, the two best go
+            on with all of them.
         tol: EM stops when a step gains less, in nats a datum.
     """
-    at_least(1, C=C, restarts=restarts)
+    at_least(1, C=C, restarts=restarts, start_rows=start_rows)
     means = torch.cat([model.encoder(part).mean for part in x.split(5000)])
     active = means.var(0) > IN_USE
     if not active.any():
@@ -113,11 +116,14 @@ def fit_clusters(
     z, unseen = draws_of_q(model, x)[:, active].double(), draws_of_q(model, held_out)[:, active].double()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start that is still creeping is judged as it stands
-        starts = [_start(z, C, covariance, prior) for _ in range(restarts)]
-        fits = [fit_from(z, start, prior=prior, max_steps=max_steps, tol=tol).params for start in starts]
-    scores = torch.stack([log_likelihood(unseen, fit).mean() for fit in fits])
-    order = scores.argsort(descending=True)
-    return Choice(tuple(fits[i] for i in order.tolist()), scores[order], active)
+        some = z[:start_rows]
+        starts = [_start(some, C, covariance, prior) for _ in range(restarts)]
+        fits = [fit_from(some, start, prior=prior, max_steps=max_steps, tol=tol).params for start in starts]
+        mixtures, scores = _by_likelihood(fits, unseen)
+        if len(z) > len(some):
+            best = [fit_from(z, fit, prior=prior, max_steps=max_steps, tol=tol / 4).params for fit in mixtures[:2]]
+            mixtures, scores = _by_likelihood([*best, *mixtures[2:]], unseen)
+    return Choice(tuple(mixtures), scores, active)
 
 
 @as_annotated
@@ -145,6 +151,12 @@ def merge(params: Mixture, C: int) -> Mixture:
         w = torch.cat([w[rest], both[i, j][None]])
         m, S = torch.cat([m[rest], mean[None]]), torch.cat([S[rest], together[i, j][None]])
     return Mixture(w, m, S if params.covariances.ndim == 3 else S.diagonal(dim1=1, dim2=2))
+
+
+def _by_likelihood(fits: list[Mixture], unseen: Tensor) -> tuple[list[Mixture], Tensor]:
+    scores = torch.stack([log_likelihood(unseen, fit).mean() for fit in fits])
+    order = scores.argsort(descending=True)
+    return [fits[i] for i in order.tolist()], scores[order]
 
 
 def _start(z: Tensor, C: int, covariance: str, prior: Prior | None) -> Mixture:

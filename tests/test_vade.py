@@ -181,6 +181,17 @@ def test_clusters_are_found_in_the_dimensions_in_use(three_heaps):
     assert matched_accuracy(clusters(model, x), labels) > 0.98
 
 
+def test_the_best_starts_go_on_with_all_rows(three_heaps):
+    model, x, _ = three_heaps
+    with seeded(5):
+        few = fit_clusters(model, x[:200], x[600:], C=3, restarts=3)
+    with seeded(5):
+        more = fit_clusters(model, x[:600], x[600:], C=3, restarts=3, start_rows=200)
+    assert len(more.mixtures) == 3
+    assert (more.held_out.diff() <= 0).all()
+    assert more.held_out[0] > few.held_out[0]  # two hundred rows know less than six hundred
+
+
 def test_draws_have_the_width_of_q(three_heaps):
     model, x, _ = three_heaps
     with seeded(4):
