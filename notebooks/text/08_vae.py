@@ -454,7 +454,7 @@ plots.show(
 # ## The laboratory: exact values
 #
 # In two dimensions the integral $p(x) = \int p(x\mid z)\,p(z)\,dz$ can be computed on a mesh, so exact values are known for all that follows.
-# One caution: posteriors of 784 pixels are narrow, some hardly wider than 0.02. A mesh over the whole plane, 0.05 apart, misses them. So it only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
+# One caution: posteriors of 784 pixels are narrow. A mesh over the whole plane, 0.05 apart, is too coarse for many of them, as the next lines print. So it only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
 
 # %%
 x, step = x_test[:: max(1, len(x_test) // 50)][:50], 0.05

@@ -969,8 +969,8 @@ for name in long:
 assert not long or units["iwae_1"] < units["iwae_5"] < units["iwae_50"]
 
 # %% [markdown]
-# $K = 5$ keeps more units in use than $K = 1$, as in the paper: one run each. `iwae_50` is another matter: it uses the 24 of its warm start, and fifty
-# passes have woken the rest a little, some to just above the threshold. So its count says less than its likelihood.
+# $K = 5$ keeps more units in use than $K = 1$, as in the paper: one run each. `iwae_50` is another matter: it started from `iwae_1`, made fifty
+# passes more, and some of its units lie just above the threshold. So its count says less than its likelihood.
 #
 # ## Lecture demo
 #
