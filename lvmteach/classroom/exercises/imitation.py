@@ -185,7 +185,7 @@ def changed_in_two_places(seen: Evidence, until: float) -> Diagnosis | None:
         probe = taken_apart(function)
         if probe is not None and (found := _pair(seen, probe, seen.tried.get(function, []), theirs, until)):
             one, other = found
-            kinds = " and ".join(dict.fromkeys((one.kind, other.kind)))
+            kinds = one.kind + (f" and {other.kind}" if other.kind != one.kind else ", in two places")
             return Diagnosis(
                 f"Two things at once: these are the numbers that come out when {kinds}.", told([one]).place
             )

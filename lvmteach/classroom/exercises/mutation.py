@@ -25,6 +25,7 @@ DROPPED = {
     "sqrt": "a square root is missing", "square": "a square is missing", "sum": "a sum is missing",
     "mean": "a mean is missing", "abs": "an absolute value is missing", "sigmoid": "a sigmoid is missing",
     "tanh": "a tanh is missing", "softplus": "a softplus is missing", "detach": "a gradient flows where none should",
+    "clamp": "a limit is missing", "clamp_min": "a limit is missing", "flip": "an order is reversed",
     "diagonal": "a whole matrix stands where its diagonal should",
 }  # fmt: skip
 EXCHANGED = {"sum": "mean", "mean": "sum"}

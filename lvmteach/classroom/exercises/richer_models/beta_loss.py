@@ -21,7 +21,8 @@ def _beta_loss(log_lik, mu, s, beta):
 @drawing
 def _batches(draw):
     shapes = [(1, 2, 3, 4.0), (3, 4, 2, 0.25), (2, 5, 3, 1.0), (5, 1, 2, 10.0)]
-    return [(3 * draw(K, B) - 80, draw(B, L), 0.5 * draw(B, L) - 0.4, beta) for K, B, L, beta in shapes]
+    cases = [(3 * draw(K, B) - 80, draw(B, L), 0.5 * draw(B, L) - 0.4, beta) for K, B, L, beta in shapes]
+    return [*cases, (3 * draw(2, 4) - 80, 0.1 * draw(4, 2), 0.1 * draw(4, 2), 2.0)]  # codes that say little
 
 
 def _by_torch(log_lik, mu, s, beta):

@@ -21,7 +21,7 @@ def _spectra(draw):
     cases = [(torch.tensor([4.0, 1.0, 0.25]).double(), 2.0, 0.5)]
     for D, beta, noise in ((3, 1.0, 0.3), (5, 3.0, 0.2), (4, 0.5, 0.8), (6, 8.0, 1.0)):
         cases.append((draw(D).exp().sort(descending=True).values, beta, noise))
-    return cases
+    return [*cases, (draw(5).exp(), 0.7, 0.9)]  # in no order
 
 
 def _by_where(eigenvalues, beta, noise):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 
@@ -51,10 +52,12 @@ def _cases(draw):
             case = _symbols(draw, T, V), *_chain(draw, C, V)
             wrong = [rule(*case) for rule in (_pointwise, _filtered, _greedy, _observed_alone, _transposed, _no_start)]
             (most, _), (next_most, _) = _ranked(*case)[:2]  # equal where two paths have the same steps in another order
-            if most > 1.001 * next_most and sum(not torch.equal(path, _best_path(*case)) for path in wrong) >= 5:
+            if most > 0.001 + next_most and sum(not torch.equal(path, _best_path(*case)) for path in wrong) >= 5:
                 break
         cases.append(case)
-    return cases
+    x, start, transition, emission = cases[-1]
+    rare = 1e-50 * emission  # symbols so rare that a product of seven underflows; one more symbol takes the rest
+    return [*cases, (x, start, transition, torch.cat([rare, 1 - rare.sum(1, keepdim=True)], 1))]
 
 
 def _pointwise(x, start, transition, emission):
@@ -95,13 +98,13 @@ def _columns_best(x, start, transition, emission):
 
 
 def _ranked(x, start, transition, emission):
-    """All paths, the most probable first, each with its probability."""
+    """All paths, the most probable first, each with its log probability."""
     x, start, transition, emission = (part.tolist() for part in (x, start, transition, emission))
 
     def joint(z):
-        p = start[z[0]] * emission[z[0]][x[0]]
+        p = math.log(start[z[0]] * emission[z[0]][x[0]])
         for t in range(1, len(x)):
-            p = p * transition[z[t - 1]][z[t]] * emission[z[t]][x[t]]
+            p = p + math.log(transition[z[t - 1]][z[t]] * emission[z[t]][x[t]])
         return p
 
     return sorted(((joint(z), z) for z in itertools.product(range(len(start)), repeat=len(x))), reverse=True)

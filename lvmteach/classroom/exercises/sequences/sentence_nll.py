@@ -17,7 +17,8 @@ def _sentence_nll(logits, x):
 
 @drawing
 def _cases(draw):
-    return [(2 * draw(B, T, WORDS), _sentences(draw, B, T)) for B, T in ((2, 4), (3, 6), (4, 5), (5, 9))]
+    cases = [(2 * draw(B, T, WORDS), _sentences(draw, B, T)) for B, T in ((2, 4), (3, 6), (4, 5), (5, 9))]
+    return [*cases, (400 * draw(3, 5, WORDS), _sentences(draw, 3, 5))]  # a decoder that is sure, and wrong
 
 
 def _told(logits, x):
