@@ -15,7 +15,7 @@
 # - make the likelihood of a mixture grow without bound, and repair it by a floor;
 # - count free parameters, and choose the number of components by BIC.
 #
-# **Time** 160 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
+# **Time** 165 minutes; the cells run in about 10 seconds on a laptop. **Prerequisites** notebook 03; the Gaussian
 # density in $D$ dimensions.
 #
 # | maths | code | shape | meaning |
@@ -540,24 +540,28 @@ plots.show(
 )
 
 # %% [markdown]
-# ## Exercise 03.9: BIC
+# ## Exercise 03.9: what a shape costs
 #
-# *10 minutes, difficulty 1 of 3, from notebook 03 "Further: how many components?"*
+# *15 minutes, difficulty 2 of 3, from notebook 03 "Further: how many components?", and exercise 03.4*
 #
-# Return $-2 \log p(x_1, \dots, x_N) + k \log N$, where $k$ is the number of free parameters. Lower is better.
+# The notebook counted the free parameters $k$ of three kinds of covariances. Three other kinds lie between them. Count theirs, and return
+# $\mathrm{BIC} = -2 \log p(x_1, \dots, x_N) + k \log N$. Lower is better.
 #
 # - `log_lik`, a number: the log-likelihood of all data, nats. `N`, `C`, `D`: data, components, dimensions.
-# - `covariance`: `"full"`, `"diagonal"` (a variance for each component and coordinate) or `"spherical"` (one variance
-#   for each component).
-# - Result: a number.
+# - `covariance`, one of three words:
+#   - `"tied"`: one covariance for all components, as in exercise 03.4;
+#   - `"scaled"`: one shape, and for each component a size of its own, $\Sigma_c = s_c^2\, \Sigma$;
+#   - `"turned"`: the same widths, and each component turned its own way, $\Sigma_c = U_c \Lambda U_c^\top$ with $U_c$ orthogonal and one
+#     diagonal $\Lambda$.
+# - Result: a number. Parameters are *free* if no other choice of them, near by, gives the same weights, means and covariances.
 #
 # <details><summary>Hint 1</summary>
 #
-# Count three things apart: weights, means, covariances. Which of the numbers are fixed once you know the others?
+# Count weights, means and covariances apart. How many angles does a rotation in $D$ dimensions have (exercise 02.6)?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Weights sum to one. A covariance is symmetric.
+# Take $\Sigma$ twice as large and each $s_c^2$ half as large. What has changed? And weights sum to one.
 # </details>
 
 
@@ -567,12 +571,13 @@ def bic(log_lik, N, C, D, covariance):
     ### BEGIN SOLUTION
     # The last weight follows from the others.
     k = (C - 1) + C * D
-    if covariance == "full":
-        k += C * (D + D * (D - 1) // 2)  # the diagonal, and each pair once
-    elif covariance == "diagonal":
-        k += C * D
+    angles = D * (D - 1) // 2
+    if covariance == "tied":
+        k += D + angles  # a symmetric matrix: widths and a rotation
+    elif covariance == "scaled":
+        k += D + angles + (C - 1)  # one of the sizes is part of the shared matrix
     else:
-        k += C
+        k += D + C * angles
     return k * math.log(N) - 2 * log_lik
     ### END SOLUTION
 
@@ -581,19 +586,46 @@ def bic(log_lik, N, C, D, covariance):
 bic = check.bic(bic)
 
 # %% [markdown]
-# Let scikit-learn fit, and choose by your BIC. **Which curve will be lowest, and where?**
+# A count that knows no formula: make covariances out of more numbers than needed, all at random, and differentiate. The rank of the
+# Jacobian says in how many directions the covariances can move.
+
+
+# %%
+def covariances_of(kind, sizes, A, turns):
+    """Covariances (C, D, D) of a kind, from sizes (C,), A (D, D) and turns (C, D, D)."""
+    if kind == "turned":
+        U = torch.linalg.matrix_exp(turns - turns.mT)
+        return U @ torch.diag(A[0].exp()) @ U.mT
+    scales = sizes.exp() if kind == "scaled" else torch.ones_like(sizes)
+    return scales[:, None, None] * (A @ A.T)
+
+
+for C, D in ((2, 2), (3, 4)):
+    for kind in ("tied", "scaled", "turned"):
+        with seeded(33):
+            numbers = torch.randn(C), torch.randn(D, D), torch.randn(C, D, D)
+        slopes = torch.autograd.functional.jacobian(lambda *given, kind=kind: covariances_of(kind, *given), numbers)
+        moves = torch.linalg.matrix_rank(torch.cat([one.reshape(C * D * D, -1) for one in slopes], 1))
+        counted = round(bic(0.0, 100, C, D, kind) / math.log(100)) - (C - 1) - C * D
+        print(f"C = {C}, D = {D}, {kind:6}: {counted} free numbers in the covariances, rank {moves}")
+        assert counted == moves
+
+# %% [markdown]
+# Let scikit-learn fit the tied kind, and two of the notebook's kinds with its own BIC. **Which curve will be lowest, and where?**
 
 # %%
 fig, ax = plots.figure()
-for name, theirs, style in (("full", "full", "o-"), ("diagonal", "diag", "s--"), ("spherical", "spherical", "^:")):
-    peers = [GaussianMixture(C, covariance_type=theirs, n_init=3, random_state=0).fit(x.numpy()) for C in range(1, 7)]
-    ours = [bic(300 * peer.score(x.numpy()), 300, C, 2, name) for C, peer in enumerate(peers, 1)]
-    assert np.allclose(ours, [peer.bic(x.numpy()) for peer in peers], rtol=1e-10)  # rounding
-    ax.plot(range(1, 7), ours, style, label=name)
-    print(f"{name}: best C of 1 to 6: {1 + int(np.argmin(ours))}, BIC {min(ours):.1f}")
+for name, style in (("full", "o-"), ("tied", "s--"), ("spherical", "^:")):
+    peers = [GaussianMixture(C, covariance_type=name, n_init=3, random_state=0).fit(x.numpy()) for C in range(1, 7)]
+    theirs = [peer.bic(x.numpy()) for peer in peers]
+    if name == "tied":
+        ours = [bic(300 * peer.score(x.numpy()), 300, C, 2, "tied") for C, peer in enumerate(peers, 1)]
+        assert np.allclose(ours, theirs, rtol=1e-10)  # rounding
+    ax.plot(range(1, 7), theirs, style, label=name)
+    print(f"{name}: best C of 1 to 6: {1 + int(np.argmin(theirs))}, BIC {min(theirs):.1f}")
 ax.set(xlabel="components C", ylabel="BIC, nats", title="lower is better")
 ax.legend()
-plots.show(fig, alt="BIC against the number of components for full, diagonal and spherical covariances.")
+plots.show(fig, alt="BIC against the number of components for full, tied and spherical covariances.")
 
 # %% [markdown]
 # ## Exercise 03.10: the same EM for coins

@@ -419,7 +419,7 @@ W_similar = torch.tensor([[1.0, 0.9], [1.0, 0.7], [0.5, 0.6], [-0.5, -0.2]])
 fig, ax = plots.figure()
 ax.axhline(0, ls=":", color=plots.BLACK, label="log p(x)")
 for W, name, style in ((W_orthogonal, "orthogonal columns", "-"), (W_similar, "similar columns", "--")):
-    trace = climb(x, W, NOISE, torch.zeros(5, 2), torch.zeros(5, 2), 0.05, 400)
+    trace = climb(x, W, NOISE, torch.zeros(5, 2), torch.zeros(5, 2), 0.05, 400).detach()
     A = torch.eye(2) + W.T @ W / NOISE**2
     log_p_x = torch.tensor(stats.multivariate_normal(np.zeros(4), W @ W.T + NOISE**2 * torch.eye(4)).logpdf(x))
     stays = (A.diagonal().log().sum() - torch.logdet(A)) / 2
