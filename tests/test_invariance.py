@@ -156,9 +156,12 @@ def test_a_unit_changes_the_units(name, scale):
 
 
 FROM_SEEDS = [name for name in FITS if "seeds" in name]  # k-means++ draws by the order of rows
+LONG = [name for name in FITS if name.startswith("PPCA by EM")]  # many small steps
 
 
-@pytest.mark.parametrize("name", [name for name in FITS if name not in FROM_SEEDS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in FITS if n not in FROM_SEEDS]
+)
 def test_the_order_of_rows_and_columns_is_no_matter(name):
     x, group, gone = data()
     rng = np.random.default_rng(6)

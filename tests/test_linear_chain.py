@@ -155,6 +155,7 @@ def test_an_m_step_is_a_maximum_of_what_it_climbs():
     assert max(float(part.grad.abs().max()) for part in free) < 1e-2
 
 
+@pytest.mark.slow
 def test_em_never_descends_and_finds_the_dynamics():
     with seeded(3):
         x = sample(made(), 40, 40).x

@@ -381,10 +381,12 @@ def assert_seeding_is_by_squared_distance(draw, candidates=1):
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 3])
+@pytest.mark.slow
 def test_seeds_are_k_means_plus_plus(candidates):
     assert_seeding_is_by_squared_distance(lambda x, C: seeds(x, C, candidates), candidates)
 
 
+@pytest.mark.slow
 def test_seeding_at_random_or_by_plain_distance_or_not_greedily_is_seen():
     def at_random(x, C):
         return x[torch.randperm(len(x))[:C]]

@@ -168,6 +168,7 @@ def test_uniform_dequantisation_is_below_the_log_mass():
     assert dequantised < log_mass < dequantised + 0.1
 
 
+@pytest.mark.slow
 def test_an_outlier_moves_students_mean_by_no_more_than_a_bound():
     df, s = 4.0, 0.7
     decoder = StudentTDecoder(1, 1, (), df=df).double()

@@ -80,6 +80,7 @@ def test_files_are_small():
     assert sum(sizes.values()) < 6_000_000
 
 
+@pytest.mark.slow
 def test_the_sentence_model_is_whole_and_its_card_holds():
     model, card = pretrained_sentences()
     assert not model.training
