@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,14 @@ def test_what_the_record_says_of_rate_and_distortion_lies_in_the_order_it_must()
     assert (np.diff(distortion, axis=0) > 0).all()
     assert (loss.argmin(0) == richer.BETAS.index(1.0)).all()
     np.testing.assert_allclose(rate + distortion, loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize("page", ["notebooks/text/10_priors_and_rates.py", "benchmarks/README.md"])
+def test_the_tables_of_rate_and_distortion_are_the_record(page):
+    text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+    for beta, run in zip(richer.BETAS, richer_runs("rate_distortion").values(), strict=True):
+        row = " | ".join(f"{np.mean(run[what]):.2f} ± {np.std(run[what], ddof=1):.2f}" for what in run)
+        assert f"| {beta:g} | {row} |" in text
 
 
 def test_an_unknown_name_is_told_the_others():
