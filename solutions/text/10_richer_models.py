@@ -35,10 +35,11 @@
 #
 # **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
 # scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype, detached or not; a single number may be a float,
-# and several results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient.
-# The gradient of a result matters only where an exercise asks for it. Any axis may have length one, unless a smallest size
-# is given; weights and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
+# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
+# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
+# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
+# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
+# logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math

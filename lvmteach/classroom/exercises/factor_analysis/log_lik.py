@@ -123,9 +123,6 @@ log_lik = Exercise(
         "This is the density. Return its logarithm, which does not overflow.": _log_lik_with(
             lambda c, m, p, q, i, _: (-0.5 * (c + m + p + q - i)).exp()
         ),
-        "The sign is wrong: this is the negative log-likelihood.": _log_lik_with(
-            lambda c, m, p, q, i, _: 0.5 * (c + m + p + q - i)
-        ),
     },
     also_right=[
         _log_lik_by_residuals,

@@ -95,7 +95,6 @@ log_joint = Exercise(
         ),
         "You computed the density first and its logarithm afterwards. Far from a mean the density is zero in floating "
         "point: stay with logarithms throughout.": lambda *given: _log_joint(*given).exp().log(),
-        "This is the joint itself; return its logarithm.": lambda *given: _log_joint(*given).exp(),
         "Rows are data and columns components: yours are the other way round.": lambda *given: _log_joint(*given).T,
         "You summed over components already. Here each has its own column.": lambda *given: _log_joint(*given).sum(1),
     },

@@ -71,7 +71,6 @@ elbo_gradient = Exercise(
                 lambda z, log_p, log_q, s: ((log_p - log_q - (log_p - log_q).mean())[:, None] * s).mean(0)
             )
         ),
-        "Right but for the sign: this goes down the ELBO.": lambda *given: -_elbo_gradient(*given),
         "log q is added. log w = log p(x, z) - log q(z).": _wrong(
             lambda z, log_p, log_q, s: ((log_p + log_q - _left_out(log_p + log_q))[:, None] * s).mean(0)
         ),

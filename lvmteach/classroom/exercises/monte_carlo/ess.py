@@ -25,9 +25,6 @@ ess = Exercise(
         "Upside down: the square of the sum stands above, the sum of the squares below.": (
             lambda log_w: torch.softmax(log_w, 0).square().sum(0)
         ),
-        "This is the logarithm of the effective size.": (
-            lambda log_w: 2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)
-        ),
         "This is the effective share, between 0 and 1. Return the number of draws: do not divide by K.": (
             lambda log_w: 1 / torch.softmax(log_w, 0).square().sum(0) / len(log_w)
         ),

@@ -50,9 +50,6 @@ log_mean_exp = Exercise(
         "You added log K. Dividing by K inside the logarithm takes log K off.": (
             lambda log_w: torch.logsumexp(log_w, 0) + math.log(len(log_w))
         ),
-        "This is the mean weight itself. Return its logarithm.": (
-            lambda log_w: (torch.logsumexp(log_w, 0) - math.log(len(log_w))).exp()
-        ),
         "This is the largest log weight alone. It dominates the mean, but it is not the mean.": (
             lambda log_w: log_w.max(0).values
         ),

@@ -71,7 +71,6 @@ log_mass = Exercise(
             - torch.where(x <= 0, 0.0, torch.sigmoid((x - 0.5 - m) * s))
         ),
         "s is the scale itself here, not its logarithm.": lambda x, m, s, n: _log_mass(x, m, s.exp(), n),
-        "That is the mass. Return its logarithm.": lambda x, m, s, n: _log_mass(x, m, s, n).exp(),
         "That is the normal's distribution function. The logistic's is the sigmoid.": lambda x, m, s, n: torch.log(
             torch.where(x >= n, 1.0, torch.special.ndtr((x + 0.5 - m) / s))
             - torch.where(x <= 0, 0.0, torch.special.ndtr((x - 0.5 - m) / s))

@@ -60,9 +60,6 @@ water_level = Exercise(
         "The half of the rate is missing: log of a ratio of variances, not of scales.": (
             lambda lam, beta, noise: (_water_level(lam, beta, noise)[0], 2 * _water_level(lam, beta, noise)[1])
         ),
-        "Natural logarithms: nats, not bits.": (
-            lambda lam, beta, noise: (_water_level(lam, beta, noise)[0], _water_level(lam, beta, noise)[1] / np.log(2))
-        ),
         "One rate for each direction: add them up.": (
             lambda lam, beta, noise: (
                 _water_level(lam, beta, noise)[0],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Independent
@@ -126,9 +124,6 @@ log_bernoulli = Exercise(
         ),
         "This is the probability itself, which underflows for real images. Return its logarithm.": (
             _refusing(lambda x, logits: _log_bernoulli(x, logits).exp())
-        ),
-        "These are bits: you took logarithms to base 2. Nats need the natural one.": (
-            _refusing(lambda x, logits: _log_bernoulli(x, logits) / math.log(2))
         ),
     },
     also_right=[

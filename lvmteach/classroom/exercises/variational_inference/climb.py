@@ -114,7 +114,6 @@ climb = Exercise(
         "You added up the data in the trace. Keep a column for each.": lambda *given: _climb(*given).sum(1),
         "You averaged the data in the trace. Keep a column for each.": lambda *given: _climb(*given).mean(1),
         "Steps are rows and data columns: yours are the other way round.": lambda *given: _climb(*given).T,
-        "That is a trace of the loss, minus the ELBO, so it goes down.": lambda *given: -_climb(*given),
     },
     also_right=[_climb_by_optimiser, _climb_by_loop, _climb_with()],
 )

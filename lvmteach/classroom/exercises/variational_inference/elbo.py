@@ -56,7 +56,6 @@ elbo = Exercise(
             lambda log_p_xz, q: _elbo(log_p_xz.T, q.T)
         ),
         "One number a datum, please: you added up the data too.": lambda log_p_xz, q: _elbo(log_p_xz, q).sum(),
-        "That is the loss that one minimises, minus the ELBO.": lambda log_p_xz, q: -_elbo(log_p_xz, q),
         "You normalised the joint first. That gives minus KL(q || posterior): the gap, not the bound.": (
             lambda log_p_xz, q: _elbo(torch.log_softmax(log_p_xz, 1), q)
         ),

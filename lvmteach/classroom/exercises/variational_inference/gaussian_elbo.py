@@ -108,7 +108,6 @@ gaussian_elbo = Exercise(
         "are independent: the logs add.": lambda *given: (
             _linear_elbo_with(kl=0.0)(*given) / given[0].shape[1] + _linear_elbo_with(constant=0, half=0.0)(*given)
         ),
-        "That is minus the ELBO, a loss.": lambda *given: -_gaussian_elbo(*given),
         "One number a datum, please: you added up the data too.": lambda *given: _gaussian_elbo(*given).sum(),
         "You averaged over the data. Each datum has its bound.": lambda *given: _gaussian_elbo(*given).mean(),
         "W is (D, L): decode by z @ W.T.": lambda x, W, noise, m, s: _gaussian_elbo(x, W.T, noise, m, s),

@@ -104,7 +104,6 @@ gaussian_kl = Exercise(
         "You summed over the batch. Coordinates are the last axis.": lambda *given: _kl_each(*given).sum(0),
         "You summed over everything. Each row of the batch has a KL of its own.": lambda *given: _kl_each(*given).sum(),
         "That is one number a coordinate. For independent coordinates the KLs add: sum over the last axis.": _kl_each,
-        "The answer is in bits. Natural logarithms give nats.": lambda *given: _gaussian_kl(*given) / math.log(2),
         "Only the logarithm is in bits: log2 does not go with the quadratic part. Use the natural one.": (
             _kl_with(log_ratio=1 / math.log(2))
         ),

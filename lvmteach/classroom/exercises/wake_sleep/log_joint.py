@@ -72,8 +72,6 @@ log_joint = Exercise(
             _joint(keep_prior=0.0, keep_upper=0.0)
         ),
         "The coins that show 0 are missing: they have log(1 - p).": _joint(lambda s, a: s * F.logsigmoid(a)),
-        "This is minus the log-probability: a cross-entropy. Turn the sign.": lambda *given: -_log_joint(*given),
-        "Return the logarithm, not the probability.": lambda *given: _log_joint(*given).exp(),
         "You averaged over the units of a layer. They are independent given the layer above: their logs add.": (
             _joint(lambda s, a: Bernoulli(logits=a).log_prob(s) / s.shape[-1])
         ),
@@ -83,7 +81,6 @@ log_joint = Exercise(
         "You averaged over the batch. Each row of units has a probability of its own.": (
             lambda *given: _log_joint(*given).mean()
         ),
-        "These are bits. Use the natural logarithm.": lambda *given: _log_joint(*given) / math.log(2),
         "You took the prior for a probability. It holds logits.": lambda units, prior, generative: (
             _joint(keep_prior=0.0)(units, prior, generative)
             + torch.nan_to_num(units[-1] * prior.log() + (1 - units[-1]) * (1 - prior).log()).sum(-1)

@@ -143,8 +143,6 @@ log_marginal = Exercise(
         "You added the images up. Each one has a value of its own.": (
             _over_states(lambda t: torch.logsumexp(t, 1).sum())
         ),
-        "This is the probability. Return its logarithm.": _over_states(lambda t: torch.logsumexp(t, 1).exp()),
-        "This is minus log p(x). Turn the sign.": _over_states(lambda t: -torch.logsumexp(t, 1)),
         "This is the table of log p(x, z). Add up over its states.": _over_states(lambda t: t),
         "Images and states are paired wrongly: repeat runs through the images again and again, and the reshape takes "
         "such rows for one image. Use repeat_interleave for one of the two, repeat for the other.": _mixed_rows,
