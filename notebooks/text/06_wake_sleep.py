@@ -512,7 +512,7 @@ assert away["reweighted, K = 10"][-1].max() < away["wake-sleep"][-1].min() / 3  
 # A comparison is fair if the budget is the same and each is at its best. So every learner that draws gets 160 000 draws
 # (4000 steps of 20 images for wake-sleep, 1600 for reweighting). The exact learners draw nothing and get 4000 steps. Each has the best of
 # six rates, from 0.5 to 16, chosen on ten starts. The numbers come from ten *other* starts, because the best of several results is too good
-# on average. The judge is exact $\log p(x)$. The runs are stored; `python -m benchmarks.bars` repeats them in about ten minutes.
+# on average. The judge is exact $\log p(x)$. The runs are stored; `python -m benchmarks.bars --anew` repeats them in a quarter of an hour.
 
 # %%
 guess = predict(
