@@ -23,7 +23,7 @@ def diagnose(seen: Evidence) -> Diagnosis | None:
         return None
     until = max(seen.began + SECONDS, time.process_time() + LONGER)
     for look in (
-        gone_through_twice, own_draws, relations.an_argument, relations.always_the_same, relations.exchanged,
+        own_draws, relations.an_argument, relations.always_the_same, relations.exchanged,
         shapes.of_another, relations.of_the_right_one, relations.small_error, whereabouts.mostly_right,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
@@ -37,8 +37,7 @@ def diagnose(seen: Evidence) -> Diagnosis | None:
         if (found := search(seen, until + LONGER)) is not None:
             return found
     for look in (
-        whereabouts.special_inputs, places.entries, places.rows, whereabouts.ignored,
-        whereabouts.depends_on_others,
+        whereabouts.special_inputs, places.entries, whereabouts.ignored, places.rows, whereabouts.depends_on_others,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found

@@ -28,7 +28,7 @@ from IPython import get_ipython
 
 from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_entries, with_old_gradients
 from lvmteach.classroom.exercises.compare import Close, Comparison, SameDistribution, structural_difference
-from lvmteach.classroom.exercises.diagnosis import diagnose
+from lvmteach.classroom.exercises.diagnosis import diagnose, gone_through_twice
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
 from lvmteach.classroom.exercises.running import Outcome, attempt
 from lvmteach.classroom.exercises.showing import Failure, show
@@ -188,6 +188,8 @@ class Exercise:
 
     def _why(self, seen: Evidence) -> Diagnosis:
         """The declared misconception that does the same, else the engine's own diagnosis, else what fits in part."""
+        if twice := gone_through_twice(seen):  # what follows from it has other reasons as well
+            return twice
         if declared := self._declared(seen):
             return Diagnosis(declared)
         if isinstance(self.compare, SameDistribution):  # draws are never equal: other changes would seem to fit as well

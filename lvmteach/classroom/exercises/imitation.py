@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -52,11 +53,11 @@ def transformed(seen: Evidence, until: float) -> Diagnosis | None:
         return None
     first, candidates = seen.numbers[0], []
     with many_calls(HANGS) as call:
-        for words, other_input in _other_inputs(seen):
+        for n, (words, other_input) in enumerate(_other_inputs(seen)):
             other = _with(seen.reference, other_input)
             if seen.alike(call(other, seen.cases[first]), seen.received[first]):
                 candidates.append((words, other))
-            if time.process_time() > until:
+            if _late(until, n):
                 break
     return next((Diagnosis(words) for words, other in candidates[:MANY] if _fits(seen, other, until)), None)
 
@@ -133,18 +134,18 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     candidates: list[tuple[Found, Callable]] = []
     tried = seen.tried.setdefault(function, [])
     with many_calls(HANGS) as call:
-        for at, twist in _twists(seen, probe, first):
+        for n, (at, twist) in enumerate(_twists(seen, probe, first)):
             other = probe.changed({at: twist})
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if seen.alike(outcome, seen.received[first]):
                 candidates.append((Found(twist.words, probe.spots[at].inputs), other))
-            if time.process_time() > until:
+            if _late(until, n):
                 break
-        for mutant in _mutants(function):
+        for n, mutant in enumerate(_mutants(function)):
             if seen.alike(call(mutant.function, seen.cases[first]), seen.received[first]):
                 candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
-            if time.process_time() > until:
+            if _late(until, n):
                 break
     return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
 
@@ -157,11 +158,17 @@ def _twists(seen: Evidence, probe: Probe | None, i: int) -> Iterator[tuple[int, 
             yield at, twist
 
 
-def _mutants(function: Callable) -> Iterator[Mutant]:
+def _late(until: float, n: int) -> bool:
+    """Whether the time is over; asked at some of the calls, since asking takes as long as a call."""
+    return n % 16 == 15 and time.process_time() > until
+
+
+@functools.lru_cache(maxsize=256)
+def _mutants(function: Callable) -> tuple[Mutant, ...]:
     try:
-        yield from mutants(function)
+        return tuple(mutants(function))
     except (OSError, TypeError, SyntaxError, AttributeError):  # no source to change: a lambda, a partial
-        return
+        return ()
 
 
 def told(found: list[Found]) -> Diagnosis:
