@@ -51,7 +51,7 @@ BETAS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
 def clusters(seed: int) -> Iterator[tuple[str, Result]]:
     """Accuracy on the test set by one-to-one matching, before and after three joint epochs; beside K-means.
 
-    K-means has the same draws, dimensions and number of starts as the mixture, and answers for the same means of q.
+    K-means has draws for the same images, in the same dimensions, as many starts, and answers for the means of q.
     """
     data = load_images("mnist")
     labels = data.test_labels
@@ -66,7 +66,7 @@ def clusters(seed: int) -> Iterator[tuple[str, Result]]:
             means = model.encoder(threshold(data.test)).mean[:, at].numpy()
         kmeans = KMeans(10, n_init=8, random_state=seed).fit(vade.draws_of_q(model, x[:45_000])[:, at].numpy())
         found = torch.tensor(kmeans.predict(means)).long()
-        yield "K-means on the same draws", {"accuracy": vade.matched_accuracy(found, labels)}
+        yield "K-means on such draws", {"accuracy": vade.matched_accuracy(found, labels)}
         before = bounds(model, data.test)
         model.prior = choice.prior()
         yield (

@@ -145,6 +145,12 @@ def test_the_tables_of_rate_and_distortion_are_the_record(page):
         assert f"| {beta:g} | {row} |" in text
 
 
+def test_what_is_said_of_clusters_is_the_record():
+    text = (Path(__file__).parent.parent / "notebooks/text/10_priors_and_rates.py").read_text(encoding="utf-8")
+    for run in richer_runs("clusters").values():
+        assert f"{np.mean(run['accuracy']):.3f} ± {np.std(run['accuracy'], ddof=1):.3f}" in text
+
+
 def test_an_unknown_name_is_told_the_others():
     with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, iwae_1"):
         pretrained("iwae_3")
