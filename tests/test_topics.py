@@ -70,7 +70,7 @@ def sklearn_bound():
     ).fit(COUNTS[None])
     theirs.components_ = TOPICS * 1e9
     theirs.exp_dirichlet_component_ = np.exp(_dirichlet_expectation_2d(theirs.components_))
-    gamma = theirs.transform(COUNTS[None], normalize=False)
+    gamma = theirs._unnormalized_transform(COUNTS[None])
     total = theirs._approx_bound(COUNTS[None], gamma, sub_sampling=False)
     lam = theirs.components_
     expected_log = psi(lam) - psi(lam.sum(1, keepdims=True))
