@@ -100,3 +100,12 @@ def test_what_can_be_gone_through_once_is_not_gone_through_twice():
     verdict = exercise.judge(counted_first)
     assert verdict.status == "not yet"
     assert "can be gone through once" in verdict.diagnosis
+
+
+def test_a_check_that_fails_by_itself_passes_nobody():
+    def broken(x):
+        raise ImportError("cut short")
+
+    verdict = Exercise("Nothing.", broken, lambda seed: [(x,) for x in draws(seed, 2, 3, 4)], {}).judge(broken)
+    assert verdict.status == "not yet"
+    assert "Restart the kernel" in verdict.message.replace("\n", " ")
