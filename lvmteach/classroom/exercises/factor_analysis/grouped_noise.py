@@ -64,6 +64,12 @@ def _over_groups(groups, function):
     return torch.stack([function(groups == group) for group in groups])
 
 
+def _never_negative(x, mu, x_z, z_z, groups):
+    """A variance is none below zero: this differs where the sums are not those of the data, which is not asked."""
+    W, psi = _grouped_noise(x, mu, x_z, z_z, groups)
+    return W, psi.clamp(min=0)
+
+
 grouped_noise = Exercise(
     ask="Return loadings and noise variances of the next round when columns of a group share their noise.",
     reference=_grouped_noise,
@@ -102,5 +108,5 @@ grouped_noise = Exercise(
             ),
         ),
     },
-    also_right=[_by_matrix, _by_bincount],
+    also_right=[_by_matrix, _by_bincount, _never_negative],
 )
