@@ -151,6 +151,15 @@ def test_what_is_said_of_clusters_is_the_record():
         assert f"{np.mean(run['accuracy']):.3f} ± {np.std(run['accuracy'], ddof=1):.3f}" in text
 
 
+@pytest.mark.parametrize("page", ["notebooks/text/10_what_is_observed.py", "benchmarks/README.md"])
+def test_what_is_said_of_filling_in_is_the_record(page):
+    text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+    runs = richer_runs("imputation")
+    for name in (f"{kind}, chains: {n}" for kind in ("turns 20 to 60", "Metropolis, turns 60 to 160") for n in (1, 4)):
+        error = runs[name]["error %"]
+        assert f"| {np.mean(error):.2f} ± {np.std(error, ddof=1):.2f}" in text
+
+
 def test_an_unknown_name_is_told_the_others():
     with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, iwae_1"):
         pretrained("iwae_3")
