@@ -369,8 +369,8 @@ guess.discuss(
 # So wake and sleep do not share an objective: there is no quantity that must improve. What does it cost? Start at the
 # best place there is: $\theta$ at the truth, $\gamma$ taught by long sleep. At the truth the mean of
 # $\nabla_\theta \log p(x)$ is zero, so maximum likelihood would stay, but for the noise of its batches. That noise is
-# the control: *exact maximum likelihood* runs beside wake-sleep, at the same rate, on the very same images. Ten machines
-# each, each with data of its own.
+# the control: *exact maximum likelihood* runs beside wake-sleep, at the same rate, on the very same images. There are
+# ten machines of each learner; the ten see different data.
 
 
 # %%
@@ -702,8 +702,8 @@ plots.show(fig, alt="All ten machines a panel: wake-sleep's curves jump up again
 # notebook 01's importance sampling gives $\log p(x)$, from below on average, tighter with more draws.
 #
 # On bars wake-sleep was ahead of reweighting. And on images? The rules are those of the running example: equal draws, for each learner the best of
-# several rates (one rate for both of its nets), ten starts. Rates are compared on validation images by two other starts. The judge is the mean
-# $\log p(x)$ of 200 test images, the same for all, by $K = 500$. Two budgets, and two more questions:
+# several rates (one rate for both of its nets), ten starts. Rates are compared on validation images, with two other starts. The judge is the mean
+# $\log p(x)$ of 200 test images, the same for all, estimated with $K = 500$. There are two budgets, and two more comparisons:
 #
 # - *Equal time.* A reweighted draw takes a little longer. So wake-sleep also runs with a quarter more draws.
 # - *Equal steps.* With 375 000 draws reweighting makes the 750 steps that wake-sleep makes with 150 000. That looks fair.
@@ -873,10 +873,10 @@ if images.name == "mnist":
 
 # %% [markdown]
 # The "±" is over test images, two standard errors, for this one pair of machines; the ten starts above say how much another start would change. And the judge?
-# Each estimate is too low by an amount of its own, and how far it still rises does not tell what is missing (notebook 09). But from 500 to 5000 draws the two
-# rises differ by far less than the lead.
+# Each estimate is too low on average, by an unknown amount of its own, and how far it still rises does not tell what is missing (notebook 09). But from 500 to
+# 5000 draws the two rises differ by far less than the lead.
 #
-# And with one rate for both, as many comparisons have it? Let each learn once more, at the other's rate.
+# And what if both learners had one rate, as in many comparisons? Let each learn once more, at the other's rate.
 
 # %%
 with seeded(11):
@@ -897,8 +897,8 @@ if images.name == "mnist":
     assert swapped["wake-sleep"] < log_p["reweighted, K = 5", 50].mean() - 20
 
 # %% [markdown]
-# On MNIST, at the lower rate reweighting is behind, by some nats; at the higher one wake-sleep is, by dozens. So a single rate for both would have decided the
-# comparison before it began.
+# On MNIST, if both learn at the lower rate, reweighting is behind by several nats; if both learn at the higher one, wake-sleep is behind by dozens. So of these two
+# rates, the one chosen for both would have decided the comparison.
 #
 # ## Further: deep belief nets
 #
@@ -972,8 +972,8 @@ assert gaps[0] > 2 * gaps[-1]
 # - Wake follows the ELBO's gradient for $\theta$. Sleep lowers $\mathrm{KL}(p \,\|\, q)$ on dreams, not the ELBO's
 #   $\mathrm{KL}(q \,\|\, p)$ on data, which may rise. Started at the truth, wake-sleep leaves it.
 # - Importance weights repair the direction: the bias of the generative gradient falls as $1/K$.
-# - A fair comparison of learners needs equal draws, tuned rates, several starts and an exact judge, or one whose bias is known to be small. Which of wake-sleep
-#   and reweighting is ahead then depends on the example: wake-sleep on bars, reweighting on MNIST.
+# - A fair comparison of learners needs equal draws, tuned rates, several starts and an exact judge, or an estimate that you watch as its draws grow. Which of
+#   wake-sleep and reweighting is ahead then depends on the example: at the budgets used here, wake-sleep on bars and reweighting on MNIST.
 # - On bars exact maximum likelihood ends nearest to the entropy, wake-sleep next, the exact ELBO last. Its objective is not
 #   to blame: it gets stuck on the way, and how $q$ is led at the beginning decides that.
 #

@@ -365,8 +365,8 @@ assert abs(lost.mean()) < 0.5 < lost_active.mean()  # of about a hundred nats
 # - *KL warm-up*: the same, its weight rising from 0 to 1 over the first third of training, so that no unit is switched off before it
 #   has learnt anything (Sønderby et al. 2016).
 #
-# One run of each is no evidence. So there are three seeds of each on MNIST, 2500 steps, run beforehand (`python -m benchmarks.units`); ± is a
-# 95 % t interval.
+# One run of each is no evidence. So there are three runs of each on MNIST, with three seeds and 2500 steps, made beforehand
+# (`python -m benchmarks.units`); ± is half of a 95 % t interval.
 
 # %%
 guess = predict(
@@ -454,7 +454,7 @@ plots.show(
 # ## The laboratory: exact values
 #
 # In two dimensions the integral $p(x) = \int p(x\mid z)\,p(z)\,dz$ can be computed on a mesh, so exact values are known for all that follows.
-# One caution: posteriors of 784 pixels are narrow. A mesh over the whole plane, 0.05 apart, is too coarse for many of them, as the next lines print. So it only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
+# One caution: posteriors of 784 pixels are narrow. A mesh over the whole plane, its points 0.05 apart, is too coarse for many of them, as the next cells show. So the mesh only finds *where* the posterior is; each cell that matters is then cut into $3 \times 3$.
 
 # %%
 x, step = x_test[:: max(1, len(x_test) // 50)][:50], 0.05

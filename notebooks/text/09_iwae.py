@@ -988,8 +988,8 @@ if mnist:
     assert after[asleep].max() < 0.02 < after[~asleep].min()
 
 # %% [markdown]
-# The units of the warm start stay in use. All the others carry a little, a few of them just above the threshold of 0.01. So this count says less than the
-# likelihood.
+# The units that were active at the start stay in use. In all the others the variance has risen a little, in a few of them to just above the threshold of 0.01.
+# So this count says less than the likelihood.
 #
 # ## Lecture demo
 #

@@ -338,8 +338,8 @@ print(f"mixture, chosen by held-out likelihood: {accuracies[0]:.3f}")
 assert accuracies[0] > (0.9 if mnist else 0.5)
 
 # %% [markdown]
-# K-means assumes ten round clusters of one size; full covariances may be long and tilted. Here the mixture also had more images, draws instead of means, and only the latent dimensions in use, so these cells do not separate the reasons. The control does, on MNIST over three seeds with eight starts each
-# (`python -m benchmarks.richer clusters`): K-means on draws for the same images in the same dimensions reaches 0.769 ± 0.001, the mixture 0.945 ± 0.001, and after six epochs of joint training 0.950 ± 0.001, in 55 s of one core. What is left between K-means and the mixture is the model and its fit.
+# K-means assumes ten round clusters of one size; full covariances may be long and tilted. Here the mixture also had more images, draws instead of means, and only the latent dimensions in use, so these cells do not separate the reasons. A control does, on MNIST with three seeds and eight starts each
+# (`python -m benchmarks.richer clusters`; ± is the standard deviation over seeds). K-means on draws for the same images in the same dimensions reaches 0.769 ± 0.001, the mixture 0.945 ± 0.001, and the mixture after six epochs of joint training 0.950 ± 0.001, in 55 s of one core altogether. So what separates K-means from the mixture is the model and its fit.
 # For comparison, *variational deep embedding* (VaDE, Jiang et al. 2017) reports 94.46 % on all 70 000 images. Ours rests on the 860 epochs of `iwae_1`, also without labels.
 #
 # ### The best $q(c\mid x)$
@@ -494,10 +494,10 @@ plots.show(
 )
 
 # %% [markdown]
-# At its point for $\beta$, the curve of the optimal models has slope $-\beta$. Against $\beta = 1$, the model of $\beta = 5$ saves 15 nats of rate and loses 35 of distortion; that of $\beta = 0.2$ pays 18 nats of rate for 9 of distortion. The ELBO is the objective of
+# At its point for $\beta$, the curve of the optimal models has slope $-\beta$. Against $\beta = 1$, the model of $\beta = 5$ saves 15 nats of rate and loses 35 of distortion; that of $\beta = 0.2$ pays some 17 nats of rate for 9 of distortion. The ELBO is the objective of
 # $\beta = 1$, so it is best there; another use of $z$ may need another point.
 #
-# How much of this is luck? Each run is one pass over the data. The same runs on MNIST from three seeds, and two prices further out, on every tenth test image; nats, mean ± spread over seeds (`python -m benchmarks.richer rate_distortion`; the package keeps every run, `lvmteach.vae.pretrained.richer_runs("rate_distortion")`):
+# How much of this is luck? Each run is one pass over the data. The same runs on MNIST from three seeds, and two prices further out, on every tenth test image; nats, mean ± standard deviation over seeds (`python -m benchmarks.richer rate_distortion`; the package keeps every run, `lvmteach.vae.pretrained.richer_runs("rate_distortion")`):
 #
 # | $\beta$ | rate | distortion | −ELBO |
 # |---|---|---|---|
@@ -509,7 +509,7 @@ plots.show(
 # | 5 | 11.54 ± 0.06 | 98.99 ± 0.30 | 110.53 ± 0.25 |
 # | 20 | 0.60 ± 0.04 | 200.53 ± 0.55 | 201.13 ± 0.51 |
 #
-# The spread is hundredths to tenths of a nat, the steps along the curve are nats: the order is no luck.
+# The standard deviations are hundredths to tenths of a nat, the steps along the curve are two nats and more. With each of the three seeds the order is the same, and $\beta = 1$ has the best ELBO.
 
 # %% [markdown]
 # ## Further: training on with the clusters
@@ -673,8 +673,8 @@ for better, worse in (
 
 # %% [markdown]
 # (± is the standard error of the paired difference over test images.) The second layer alone gains nothing that can be measured here. With warm-up it gains more than warm-up without it, so a part of that gain is the layer's. The VampPrior, learnt with the rest, gains most. Over three
-# seeds the gains, paired by seed, are 0.03 ± 0.07 for the second layer alone, 0.30 ± 0.04 with warm-up, 0.13 ± 0.03 for warm-up alone, and 0.46 ± 0.08 for the VampPrior (`python -m benchmarks.richer priors`; ± is the spread over seeds). The second remedy, by the same command: trained by the bound of ten
-# samples for as many steps, two layers gain 0.48 ± 0.07 and one layer 0.27 ± 0.08.
+# seeds the gains over $\mathcal N(0, I)$ without warm-up, paired by seed, are 0.03 ± 0.07 for the second layer alone, 0.30 ± 0.04 with warm-up, 0.13 ± 0.03 for warm-up alone, and 0.46 ± 0.08 for the VampPrior (`python -m benchmarks.richer priors`; ± is the standard deviation over seeds). The second remedy, by the same command: trained by the bound of ten
+# samples for as many steps, which takes more work, two layers gain 0.48 ± 0.07 and one layer gains 0.27 ± 0.08 over the same model.
 
 # %% [markdown]
 # ## Further: a mixture of products is no product of mixtures

@@ -31,13 +31,14 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
-# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
-# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
-# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
-# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
-# logarithms finite, unless zero or $-\infty$ is mentioned.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
+# numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
+# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
+# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
+# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
+# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
+# finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -74,7 +75,7 @@ print("data", tuple(x.shape), " start: weights, means, covariances", *(tuple(par
 #
 # Return the matrix $\log p(x_n, z_n = c) = \log \pi_c + \log \mathcal N(x_n \mid \mu_c, \Sigma_c)$, in nats.
 #
-# - `x` $(N, D)$, `weights` $(C)$, `means` $(C, D)$; `covariances` $(C, D, D)$, whole matrices, symmetric and positive definite.
+# - `x` $(N, D)$, `weights` $(C)$, `means` $(C, D)$; `covariances` $(C, D, D)$, full matrices, symmetric and positive definite.
 # - Result: $(N, C)$, finite also where the density is too small or too large for floating point: for a datum a hundred scales away from
 #   every mean, and in 150 dimensions.
 #
@@ -545,7 +546,7 @@ plots.show(
 #
 # *15 minutes, difficulty 2 of 3, from notebook 03 "Further: how many components?", and exercise 03.4*
 #
-# The notebook counted the free parameters $k$ of three kinds of covariances. Three other kinds lie between them. Count theirs, and return
+# The notebook counted the free parameters $k$ of three kinds of covariances. Here are three more. Count theirs, and return
 # $\mathrm{BIC} = -2 \log p(x_1, \dots, x_N) + k \log N$. Lower is better.
 #
 # - `log_lik`, a number: the log-likelihood of all data, nats. `N`, `C`, `D`: data, components, dimensions.
@@ -554,7 +555,7 @@ plots.show(
 #   - `"scaled"`: one shape, and for each component a size of its own, $\Sigma_c = s_c^2\, \Sigma$;
 #   - `"turned"`: the same widths, and each component turned its own way, $\Sigma_c = U_c \Lambda U_c^\top$ with $U_c$ orthogonal and one
 #     diagonal $\Lambda$.
-# - Result: a number. Parameters are *free* if no other choice of them, near by, gives the same weights, means and covariances.
+# - Result: a number. Parameters are *free* if no other choice nearby gives the same weights, means and covariances.
 #
 # <details><summary>Hint 1</summary>
 #

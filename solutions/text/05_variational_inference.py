@@ -34,13 +34,14 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural; tensors are float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
-# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
-# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
-# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
-# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
-# logarithms finite, unless zero or $-\infty$ is mentioned.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
+# numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
+# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
+# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
+# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
+# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
+# finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -374,7 +375,7 @@ assert np.allclose(ours, log_p_x, rtol=1e-12)  # rounding
 # $\gamma \leftarrow \gamma + \texttt{rate} \cdot \nabla_\gamma \mathrm{ELBO}$. Return the bounds on the way.
 #
 # - `x` $(B, D)$, `W`, `noise` as before; `m`, `log_s` $(B, L)$; `rate`, a number; `steps`, an integer, perhaps zero. A `rate` may be too
-#   large: then the bound falls, and the result says so.
+#   large: then the bound falls, and the result shows it.
 # - Result: $(\texttt{steps} + 1, B)$, nats: the first row at the start, the last after the last step. By hand or by
 #   autograd, as you like; leave the arguments as they are.
 #

@@ -36,13 +36,14 @@
 # shows what yours will show. Noise comes in as an argument: nothing is left to chance. Logarithms are natural; tensors are
 # float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
-# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
-# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
-# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
-# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
-# logarithms finite, unless zero or $-\infty$ is mentioned.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
+# numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
+# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
+# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
+# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
+# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
+# finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
@@ -489,7 +490,7 @@ assert abs(approximation[at] + amortisation[at] - whole) < 1e-6  # the mesh's ed
 #
 # *15 minutes, difficulty 2 of 3, from notebook 08 "Training" and "4. Should this number go up or down?"*
 #
-# Train a model on batches, one update for each: a step of the optimiser that makes the *mean* bound of the batch's images larger.
+# Train a model on batches, one update for each: a step of the optimiser towards a larger *mean* bound of the batch's images.
 #
 # - `model`: `model(x, eps)` is the bound of each image, $(B)$. Change its parameters in place. Gradients of an earlier
 #   `backward` may still lie in them.

@@ -16,7 +16,7 @@
 # - write down the best $q(c\mid x)$, the loss of a $\beta$-VAE, and the level at which $\beta$ shuts a direction;
 # - give a count a mass instead of a density, and leave missing pixels out of a bound.
 #
-# **Time** 130 minutes; the cells run in about ten seconds on a laptop. **Prerequisites** the two notebooks 10; exercises 03
+# **Time** 140 minutes; the cells run in about ten seconds on a laptop. **Prerequisites** the two notebooks 10; exercises 03
 # (mixtures), 08 (the VAE) and 09 (the bound of $K$ samples).
 #
 # | maths | code | shape | meaning |
@@ -33,13 +33,14 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Noise, weights and masks come in as arguments: nothing is left to chance. The checks use float64.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
-# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
-# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
-# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
-# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
-# logarithms finite, unless zero or $-\infty$ is mentioned.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
+# numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
+# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
+# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
+# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
+# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
+# finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math

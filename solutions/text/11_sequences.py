@@ -32,13 +32,14 @@
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
 # shows what yours will show. Logarithms are natural.
 #
-# **What is allowed** Whatever gives the right numbers: all of PyTorch, its own function for the purpose included, numpy and
-# scipy, autograd, loops, and changes in place of tensors that you made. Where an exercise says "by hand", that is for your
-# sake; the check sees numbers only. Return tensors of the arguments' dtype; a single number may be a float, and several
-# results a tuple or a list. Leave the arguments as they are, their values and whether they require a gradient. The gradient
-# of a result matters only where an exercise asks for it; elsewhere `.detach()` what autograd has made, because the cells
-# below plot it. Any axis may have length one, unless a smallest size is given; weights and probabilities are positive and
-# logarithms finite, unless zero or $-\infty$ is mentioned.
+# **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
+# numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
+# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
+# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
+# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
+# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
+# finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import itertools
@@ -329,8 +330,8 @@ sentence_nll = check.sentence_nll(sentence_nll)
 #
 # Return what the decoder reads when it has to tell $x_1, \dots, x_T$. In training, the words marked in `hide` become `UNKNOWN`.
 #
-# - `x` $(B, T)$, `hide` $(B, T)$ truth values, one for each place *that is read*, `training`, `True` or `False`. `START` and `UNKNOWN` are numbers, imported above.
-# - Result: $(B, T)$. `START` is never hidden, and nothing is in a test.
+# - `x` $(B, T)$, `hide` $(B, T)$, truth values, one for each place *that is read*; `training`, `True` or `False`. `START` and `UNKNOWN` are numbers, imported above.
+# - Result: $(B, T)$. `START` is never hidden; outside training nothing is.
 #
 # <details><summary>Hint 1</summary>
 #
