@@ -17,6 +17,7 @@ RULES = (SOLUTIONS / "text" / "01_monte_carlo.py").read_text(encoding="utf-8")
 NAMES = sorted(path.stem for path in (SOLUTIONS / "text").glob("*.py"))
 
 
+@pytest.mark.slow
 def test_exercises_regenerate_byte_identically(tmp_path):
     made = {path.name: path.read_bytes() for path in release(SOLUTIONS, tmp_path)}
     assert made == {path.name: path.read_bytes() for path in EXERCISES.glob("*.ipynb")}

@@ -39,6 +39,7 @@ def test_the_tests_of_notebooks_are_strict():
     assert len(re.findall(r"--nbval", recipe)) == len(re.findall(r"--nbval", nbval_command)), "a run without NBVAL"
 
 
+@pytest.mark.slow
 def test_a_demo_that_would_break_under_the_hand_breaks_its_notebook(tmp_path):
     # At the values shown at first it does not break: without strictness nobody would know.
     fine = BREAKS.replace("height > 1", "height > 9")
