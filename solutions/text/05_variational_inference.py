@@ -36,12 +36,12 @@
 #
 # **What is allowed** Whatever gives the right numbers: all of PyTorch, even where it has a function that is the whole answer,
 # numpy and scipy, autograd, loops, and in-place operations on tensors that you have made. Where an exercise says "by hand",
-# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype; a
-# single number may be a float, and several results a tuple or a list. Leave the arguments as they are, their values and
-# whether they require a gradient, unless the exercise asks for a change. The gradient of a result matters only where an
-# exercise asks for it; elsewhere call `.detach()` on what autograd has made, so that the cells below can plot it. Any axis
-# of an argument may have length one, unless a smallest size is given; weights and probabilities are positive and logarithms
-# finite, unless zero or $-\infty$ is mentioned.
+# that is for your sake: the check looks at results, not at how you got them. Return tensors of the arguments' dtype, unless
+# truth values or integers are asked for; a single number may be a float, and several results a tuple or a list. Leave the
+# arguments as they are, their values and whether they require a gradient, unless the exercise asks for a change. The
+# gradient of a result matters only where an exercise asks for it; elsewhere call `.detach()` on what autograd has made, so
+# that the cells below can plot it. Any axis of an argument may have length one, unless a smallest size is given; weights
+# and probabilities are positive and logarithms finite, unless zero or $-\infty$ is mentioned.
 
 # %%
 import math
