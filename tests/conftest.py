@@ -7,8 +7,17 @@ import os
 
 import jaxtyping
 import pytest
+import torch
 
 jaxtyping.install_import_hook("lvmteach", "typecheck.check")
+
+
+@pytest.fixture(autouse=True)
+def own_dtype():
+    """A sheet's first cell sets the default dtype for its session: not for the tests that follow it."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
 
 
 @pytest.fixture

@@ -135,3 +135,11 @@ def test_rows_are_words_then_end_then_padding():
     at = torch.arange(x.shape[1])
     np.testing.assert_array_equal(x == END, at == n[:, None] - 1)
     np.testing.assert_array_equal(x == PAD, at >= n[:, None])
+
+
+def test_sentences_are_the_same_where_the_session_computes_in_float64():
+    with seeded(11):
+        plain = sentences(50).x
+    torch.set_default_dtype(torch.float64)
+    with seeded(11):
+        assert torch.equal(sentences(50).x, plain)

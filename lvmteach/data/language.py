@@ -112,8 +112,11 @@ def sentences(N: int, grammar: Grammar = GRAMMAR) -> Corpus:
     def uniform(n: int) -> Tensor:
         return torch.randint(n, (N,))
 
+    def happens(p: float) -> Tensor:
+        return torch.rand(N, dtype=torch.float32) < p  # the same sentences in a session that computes in float64
+
     def maybe(p: float, word: Tensor) -> Tensor:
-        return torch.where(torch.rand(N) < p, word, PAD)
+        return torch.where(happens(p), word, PAD)
 
     topic, tense = uniform(len(grammar.topics)), uniform(2)
 
@@ -126,7 +129,7 @@ def sentences(N: int, grammar: Grammar = GRAMMAR) -> Corpus:
         return plural, [determiner, adjective, nouns[plural, topic, noun]]
 
     plural, subject = noun_phrase()
-    verb, negated = uniform(len(grammar.topics[0].verbs)), torch.rand(N) < grammar.p_negation
+    verb, negated = uniform(len(grammar.topics[0].verbs)), happens(grammar.p_negation)
     # Past; present after a singular; present after a plural.
     form = tense * (1 + plural)
     helper = table([["did", "does", "do"]])[0, form]
