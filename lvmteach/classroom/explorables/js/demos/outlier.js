@@ -9,15 +9,17 @@ const degrees = (a) => (180 / Math.PI) * a;
 const residual = ([x, y], k) => (y * COS[k] - x * SIN[k]) / NOISE;
 
 // The number of the angle whose line costs least: a grid, for the cost has two hollows when the outlier is far.
-function best(points, cost) {
+function best(cost) {
   let least = Infinity, at = 0;
   for (let k = 0; k < TURNS; k++) {
-    let total = 0;
-    for (const point of points) total += cost(residual(point, k));
+    const total = cost(k);
     if (total < least) { least = total; at = k; }
   }
   return at;
 }
+const squares = (points) => (k) => { let total = 0; for (const point of points) total += residual(point, k) ** 2; return total; };
+// Student's cost is the log of this product, and least where it is.
+const factors = (points, df) => (k) => { let product = 1; for (const point of points) product *= 1 + residual(point, k) ** 2 / df; return product; };
 
 export default {
   about: "A cloud of points along an axis, one outlier to drag, and the axes that a Gaussian and a Student t model find.",
@@ -31,7 +33,7 @@ export default {
 
   compute({ cloud }, { outlier, df }) {
     const points = [...cloud, outlier];
-    const gaussian = best(points, (r) => r * r), student = best(points, (r) => (df + 1) * Math.log(1 + (r * r) / df));
+    const gaussian = best(squares(points)), student = best(factors(points, df));
     const r = residual(outlier, student), pull = ((df + 1) * r) / (df + r * r) / NOISE;
     return { gaussian: ANGLES[gaussian], student: ANGLES[student], pull, most: (df + 1) / (2 * Math.sqrt(df) * NOISE) };
   },
