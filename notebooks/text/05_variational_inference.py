@@ -766,7 +766,7 @@ assert error[-1] < field[-1]
 #
 # 1. Drag $q$ about. Ask what stays the same (the dotted line), and which of the two others you could compute without knowing the posterior (the green line).
 # 2. *Least KL(q || p)* with the dot left of zero, then right: two answers. Push the humps together until there is one. Pull them far apart again, then
-#    *least KL(p || q)*: it covers, and the red bar is large. Neither is wrong; ask what each would do to samples, and to error bars.
+#    *least KL(p || q)*: it covers, and the bar KL(q || p) is large. Neither is wrong; ask what each would do to samples, and to error bars.
 # 3. By hand again, humps far apart: sit on one hump and read the gap. It is minus the logarithm of this hump's own share, and cannot be seen from inside.
 #
 # </details>

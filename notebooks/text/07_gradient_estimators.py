@@ -1159,10 +1159,10 @@ assert (samples - TRUTH_OF[SQUARE]).abs().max() < 1e-12
 # <details><summary>Speaker note</summary>
 #
 # 1. At $D = 1$, switch between reparameterised and score function: same centre, other width; not dramatic. Ask the room what $D = 64$ does to each, then
-#    drag $D$. The blue histogram does not move, the red one leaves the screen.
+#    drag $D$. The histogram of the reparameterised draws does not move, that of the score function leaves the screen.
 # 2. Stay at $D = 64$, switch to leave-one-out: the square has become a line, and nobody tuned anything.
-# 3. Drag $K$ from 2 to 64: green falls onto orange, since the price of the estimated baseline goes as $1/K^2$, and both stay parallel below red. Ask how
-#    many samples red would need to catch up with blue at $D = 64$: the ratio of the lines, several thousand.
+# 3. Drag $K$ from 2 to 64: leave-one-out falls onto the constant baseline, since the price of the estimated one goes as $1/K^2$, and both stay parallel below the
+#    plain score function. Ask how many samples that would need to catch up with the reparameterised draws at $D = 64$: the ratio of the lines, several thousand.
 #
 # </details>
 

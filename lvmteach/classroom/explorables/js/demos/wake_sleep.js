@@ -39,7 +39,7 @@ export default {
 
   layout: { columns: [1, 0.85, 1.55, 1.55], wide: 2.9 },
   panels: [
-    { image: [39, 29], title: "dreams (red: no bars)" },
+    { image: [39, 29], title: "dreams (blue: bars)" },
     { image: [49, 29], title: "images over rebuilt" },
     { x: [-80, 4080], y: [2, 11.5], xlabel: "wake steps", ylabel: "nats an image", legend: "top right" },
     { x: [-80, 4080], y: [0.01, 4], ylog: true, xlabel: "wake steps", ylabel: "nats", legend: "bottom right" },
