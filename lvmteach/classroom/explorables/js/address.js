@@ -1,6 +1,6 @@
 // A demo's values in the page's address, #z=1.2,-0.5&sleeps=1/4, and what may stand there.
 
-const short = (x) => String(Number(x.toPrecision(6)));
+const short = (x) => String(Number.isInteger(x) ? x : Number(x.toPrecision(6))); // a seed has up to ten digits
 
 const flat = (value) => Array.isArray(value) && value.every((x) => typeof x === "number");
 
