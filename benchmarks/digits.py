@@ -4,7 +4,7 @@
 
 784-200-200, batches of 100, a rate that falls linearly to 0. A wake-sleep step takes 2 draws an image (a reading, a
 dream), a reweighted step K = 5. Both have 150 000 draws, and both 375 000: the larger budget gives reweighting the
-*steps* that wake-sleep makes with the smaller. A reweighted draw takes a quarter longer, so wake-sleep has a quarter
+*steps* that wake-sleep makes with the smaller. A reweighted draw takes somewhat longer, so wake-sleep has a quarter
 more draws as well: equal time. The rate is chosen on validation images by two starts; what is kept comes from ten other
 starts and from test images. All starts are judged on the same 200 of them, by MANY draws an image, FEW of which are
 kept apart, to show how far the judge still rises.

@@ -4,7 +4,7 @@
     python -m benchmarks.handed_in 08_vae --loops 0    another sheet, nobody with an endless loop
 
 Of the answers 65 % are right, 20 % have a slip in one place, so that the diagnosis is asked, 15 % are not attempted.
-Some students have a loop that does not end, which costs its time limit. The promise is three minutes on two cores.
+Some students have a loop that does not end, which costs its time limit. The aim is three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lvmteach.classroom.grading import grade
 from lvmteach.classroom.publish.notebooks import from_text
 
 ROOT = Path(__file__).parent.parent
-PROMISE = 180.0  # seconds
+AIM = 180.0  # seconds
 
 
 def slipped(source: str, rng: random.Random) -> str:
@@ -94,9 +94,9 @@ def main(arguments: list[str]) -> int:
         took, judges = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
         (graded, *_), _ = written.call_args
         desks = sum(marked.seconds for one in graded for marked in one.marked)
-        print(f"{took:.0f} s on the clock, promised {PROMISE:g}; load after {os.getloadavg()[0]:.2f}")
+        print(f"{took:.0f} s on the clock, aim {AIM:g}; load after {os.getloadavg()[0]:.2f}")
         print(f"of processors {judges.ru_utime + judges.ru_stime:.0f} s by the judges, {desks:.0f} s at the desks")
-    return failed or int(took > PROMISE)
+    return failed or int(took > AIM)
 
 
 if __name__ == "__main__":

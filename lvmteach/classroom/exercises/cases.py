@@ -89,16 +89,22 @@ class Stream:
             raise
 
 
-def _alike(value: Any, length: int) -> Any:
+def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """An argument with each of its tensors changed, whatever tuples they stand in."""
     if isinstance(value, tuple):
-        parts = [_alike(part, length) for part in value]
+        parts = [_each(part, change) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if not isinstance(value, Tensor):
-        return value
-    same = value.detach().clone()
-    for axis in _axes(value, length):
-        same = same.index_select(axis, torch.tensor([0, 0, *range(2, length)]))
-    return same.requires_grad_(value.requires_grad)
+    return change(value) if isinstance(value, Tensor) else value
+
+
+def _alike(value: Any, length: int) -> Any:
+    def alike(tensor: Tensor) -> Tensor:
+        same = tensor.detach().clone()
+        for axis in _axes(tensor, length):
+            same = same.index_select(axis, torch.tensor([0, 0, *range(2, length)]))
+        return same.requires_grad_(tensor.requires_grad)
+
+    return _each(value, alike)
 
 
 def _twice(value: Any, length: int) -> bool:
@@ -120,19 +126,17 @@ def _axes(value: Any, length: int) -> tuple:
 
 
 def _cut(value: Any, length: int) -> Any:
-    if isinstance(value, tuple):
-        parts = [_cut(part, length) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if not isinstance(value, Tensor):
-        return value
-    short = value.detach()
-    for axis in _axes(value, length):
-        whole, short = short, short.narrow(axis, 0, 1)
-        if whole.is_floating_point() and (whole >= 0).all() and _is_one(whole.sum(axis)):
-            short = torch.ones_like(short)
-        elif whole.is_floating_point() and _is_one(whole.logsumexp(axis).exp()):
-            short = torch.zeros_like(short)
-    return short.clone().requires_grad_(value.requires_grad)
+    def cut(tensor: Tensor) -> Tensor:
+        short = tensor.detach()
+        for axis in _axes(tensor, length):
+            whole, short = short, short.narrow(axis, 0, 1)
+            if whole.is_floating_point() and (whole >= 0).all() and _is_one(whole.sum(axis)):
+                short = torch.ones_like(short)
+            elif whole.is_floating_point() and _is_one(whole.logsumexp(axis).exp()):
+                short = torch.zeros_like(short)
+        return short.clone().requires_grad_(tensor.requires_grad)
+
+    return _each(value, cut)
 
 
 def _is_one(sums: Tensor) -> bool:
