@@ -8,7 +8,7 @@
 # make explorables  js/ of the live demos -> built/, and their key frames
 # make slides   every notebook as offline slides, below build/slides      make site   the course as pages, below build/site
 # make test-class   nbgrader, nbgitpuller, repo2docker on ours  make test-versions   units on the oldest and the newest Python
-# make bench    speed beside peers                          make bench-explorables   the hand to new pixels
+# make bench    speed beside peers, then as make bench-explorables: the hand to new pixels
 # make bench-scaling   cost against data, samples, latent dimensions and batch, as a picture
 PYTHON ?= python3
 VENV   ?= .venv

@@ -1,12 +1,11 @@
 """Deep models beside the usual ways to write them, and beside their matrix products alone.
 
-python -m benchmarks.deep
+python -m benchmarks deep
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch.distributions import Normal
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.pyro_vae import PyroVAE
-from benchmarks.timing import Row, paired, report
+from benchmarks.timing import Row, paired
 from lvmteach.bounds import elbo_analytic, iwae
 from lvmteach.data import dynamic
 from lvmteach.runtime import seeded
@@ -261,7 +260,3 @@ class Layer:
 
 def threads() -> str:
     return f"{torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
-
-
-if __name__ == "__main__":
-    sys.exit(not report(rows()))

@@ -1,11 +1,10 @@
 """Wake-sleep by delta rules beside the same updates by autograd, and beside its matrix products alone.
 
-python -m benchmarks.helmholtz
+python -m benchmarks helmholtz
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmarks.timing import Row, paired, report
+from benchmarks.timing import Row, paired
 from lvmteach.helmholtz import Machine, bars, machine, sleep_step, wake_step
 from lvmteach.runtime import seeded
 
@@ -160,7 +159,3 @@ def side_by_side(copies: int = 10, steps: int = 200) -> Row:
 
     what = f"{steps} steps of {copies} machines 16-8-1 at once"
     return paired(what, learn(many, steps), "one after the other", learn(one, copies * steps))
-
-
-if __name__ == "__main__":
-    sys.exit(not report(rows()))

@@ -1,11 +1,10 @@
 """EM for hidden Markov models beside hmmlearn: same data, same start, same log-likelihood after every step.
 
-OMP_NUM_THREADS=1 python -m benchmarks.hmm
+python -m benchmarks hmm
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from hmmlearn.hmm import CategoricalHMM
 from torch import Tensor
 
-from benchmarks.timing import Row, one_thread, paired, report
+from benchmarks.timing import Row, one_thread, paired
 from lvmteach.hmm import HMM, Categorical, fit_from, random_start, sample
 from lvmteach.runtime import seeded
 
@@ -65,7 +64,3 @@ def peer(start: HMM, implementation: str) -> CategoricalHMM:
         p.numpy().copy() for p in (start.start, start.transition, start.emission.probs)
     )
     return model
-
-
-if __name__ == "__main__":
-    sys.exit(not report(rows()))

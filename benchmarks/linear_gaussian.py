@@ -1,11 +1,10 @@
 """Factor analysis and PPCA beside scikit-learn: same data, one thread, log-likelihood no worse.
 
-python -m benchmarks.linear_gaussian
+python -m benchmarks linear_gaussian
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from sklearn.decomposition import PCA, FactorAnalysis
 from torch import Tensor
 
-from benchmarks.timing import Row, one_thread, paired, report, seconds
+from benchmarks.timing import Row, one_thread, paired, seconds
 from lvmteach.em import em
 from lvmteach.linear_gaussian import (
     e_step,
@@ -106,7 +105,3 @@ def growth(steps: int = 200, repeats: int = 5) -> Iterator[Row]:
             note=f"first pass {first[rows]:.2g} s against {first[10_000]:.2g} s",
         )
         yield row._replace(ours=row.ours / steps, theirs=row.theirs / steps)
-
-
-if __name__ == "__main__":
-    sys.exit(not report(rows()))

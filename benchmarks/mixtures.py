@@ -1,11 +1,10 @@
 """A step of EM for Gaussian mixtures beside scikit-learn's GaussianMixture: same data, same start, same log-likelihood.
 
-OMP_NUM_THREADS=1 python -m benchmarks.mixtures
+python -m benchmarks mixtures
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from benchmarks.timing import Row, one_thread, paired, report
+from benchmarks.timing import Row, one_thread, paired
 from lvmteach.mixtures import Mixture, fit_from, random_start
 from lvmteach.runtime import seeded
 
@@ -69,7 +68,3 @@ def peer(start: Mixture, covariance: str) -> GaussianMixture:
         len(weights), covariance_type=PEER_NAME[covariance], tol=0, reg_covar=0, max_iter=STEPS, warm_start=True,
         weights_init=weights, means_init=means, precisions_init=precisions, init_params="random", random_state=0,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(not report(rows()))

@@ -95,10 +95,20 @@ def machine() -> None:
     print()
 
 
-def report(rows: Iterable[Row]) -> bool:
-    """Print each row as it comes; True when every target is met."""
-    met = True
+def report(rows: Iterable[Row]) -> list[Row]:
+    """Print each row as it comes, and give them back."""
+    found = []
     for row in rows:
         print(row, flush=True)
-        met &= row.met
-    return met
+        found.append(row)
+    return found
+
+
+def table(rows: Iterable[Row]) -> Iterator[str]:
+    """The rows as the lines of a Markdown table."""
+    yield "| work | ours, s | beside | its, s | ratio | wanted | |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        promise = f"{row.target:g}: {'met' if row.met else 'missed'}" if row.target else ""
+        ratio = f"**{row.ratio:.2f}** [{row.low:.2f}, {row.high:.2f}]"
+        yield f"| {row.what} | {row.ours:.3g} | {row.peer} | {row.theirs:.3g} | {ratio} | {promise} | {row.note} |"
