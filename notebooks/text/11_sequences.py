@@ -415,9 +415,9 @@ fig, ax = plots.figure(size=(10, 3.4))
 for row, (name, values) in enumerate(rungs.items()):
     ax.plot(values, [row] * len(values), "o", ms=9, color=plots.BLUE, alpha=0.7)
     print(f"{name:16}" + "  ".join(f"{value:.2f}" for value in values))
-ax.axvline(floor, color=plots.RED, lw=2)
-ax.set(yticks=range(len(rungs)), yticklabels=list(rungs), xlabel="nats a sentence, on 2000 new ones; red: the parser's")
-ax.invert_yaxis()
+ax.axvline(floor, color=plots.RED, lw=2, label="the parser's own")
+ax.set(yticks=range(len(rungs)), yticklabels=list(rungs), xlabel="nats a sentence, on 2000 new ones")
+ax.invert_yaxis(), ax.legend()
 plots.show(fig, alt="HMM and bigram lie far above the floor, the net without z and both VAEs close to it and together.")
 guess.discuss(
     {
