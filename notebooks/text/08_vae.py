@@ -18,7 +18,7 @@
 # - say what the number of active units tells you, and what it does not;
 # - fill in missing pixels, find outliers, and recognise the five bugs that most often pass for a VAE.
 #
-# **Time** core 45 minutes, all of it 100; the cells run in about 80 seconds on a laptop, most of it training.
+# **Time** core 45 minutes, all of it 100; the cells run in about a minute and a half on a laptop, most of it training.
 # **Prerequisites** notebooks 01 (importance sampling), 02 (PPCA), 05 (the ELBO, two of its gaps) and 07 (reparameterisation).
 #
 # | maths | code | shape | meaning |
