@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,7 +117,17 @@ def usage() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb; an error that a user can mend is one line, and the exit status is not zero."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        try:
+            return verb(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # here, since nothing catches what fails when Python flushes at its end
+    except BrokenPipeError:  # nobody reads on, as with `lvmteach --help | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def verb(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if arguments else 2
@@ -128,6 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return VERBS[arguments[0]].run(arguments[1:]) or 0
     except (OSError, ImportError, ValueError) as problem:
+        sys.stdout.flush()  # a broken pipe that is not this one is an error like any other
         print(f"lvmteach {arguments[0]}: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -118,6 +118,18 @@ def test_help_lists_the_verbs_and_an_unknown_one_is_a_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["lab", "--help"], ["lab", "README.md", "--copy-only"]])
+def test_it_ends_quietly_where_nobody_reads_on(arguments):
+    """As with `| head -1`. What goes to the other stream is still said."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:
+        command = [sys.executable, "-m", "lvmteach", *arguments]
+        done = subprocess.run(command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == (0 if "--help" in arguments else 1), done.stderr
+
+
 @pytest.mark.notebooks
 def test_the_wheel_has_the_course_without_its_solutions(tmp_path):
     tree = tmp_path / "tree"  # what git has, so that nothing left from before gets in

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import struct
 import subprocess
 import sys
@@ -18,10 +19,11 @@ from lvmteach.classroom.exercises.compare import CloseWithGradients
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import calls, grade, pages, walls, wire
 from lvmteach.classroom.grading.judge import Marked, Rules
-from lvmteach.classroom.grading.sheet import Sheet, definitions, submissions
+from lvmteach.classroom.grading.sheet import Sheet, Unread, definitions, read, submissions
 
 ROOT = Path(__file__).parent.parent
 SHEETS = sorted((ROOT / "exercises").glob("*.ipynb"))
+LOG_LINEAR = Sheet(ROOT / "exercises" / "04_log_linear_models.ipynb")
 
 
 def sheet(name: str) -> Sheet:
@@ -65,8 +67,47 @@ def test_files_are_found_by_student_however_they_were_collected(tmp_path):
     assert [one.student for one in submissions(tmp_path, "01_monte_carlo")] == ["ann", "bob"]
     (tmp_path / "ann" / "old").mkdir()
     (tmp_path / "ann" / "old" / "01_monte_carlo.ipynb").write_text("{}")
-    with pytest.raises(ValueError, match="two files of ann"):
+    (tmp_path / "bob-01_monte_carlo.ipynb").write_text("{}")
+    with pytest.raises(ValueError, match=r"two files of ann: .+ and .+; of bob: .+ and .+; move away"):
         submissions(tmp_path, "01_monte_carlo")
+
+
+def test_a_student_may_hand_in_the_whole_course(tmp_path):
+    for name in ("ann/notebooks/01_monte_carlo.ipynb", "ann/exercises/01_monte_carlo.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+    assert submissions(tmp_path, "01_monte_carlo") == [("ann", tmp_path / "ann/exercises/01_monte_carlo.ipynb")]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes no such name")
+def test_a_name_in_an_old_archives_encoding_can_be_printed(tmp_path):
+    """Else one student's name would stop the grading of all."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller_01_monte_carlo.ipynb")).write_text("{}")
+    (one,) = submissions(tmp_path, "01_monte_carlo")
+    assert one.student.encode() == rb"M\xfcller"
+
+
+def test_what_is_no_file_of_a_notebooks_size_is_not_read(tmp_path):
+    sheet, link, large = SHEETS[0], tmp_path / "link.ipynb", tmp_path / "large.ipynb"
+    assert read(sheet).cells
+    link.symlink_to(sheet)  # to a neighbour's answers, or to the solutions
+    os.mkfifo(tmp_path / "pipe.ipynb")  # would never end
+    with open(large, "wb") as file:
+        file.truncate(300_000_000)
+    for path, words in ((link, "link"), (tmp_path / "pipe.ipynb", "link"), (large, "300 MB is not read, 34 MB are")):
+        with pytest.raises(Unread, match=words):
+            read(path)
+
+
+def test_what_was_not_graded_is_named(tmp_path, capsys, monkeypatch):
+    for name in ("ann/01_monte_carlo.ipynb", "bob/monte carlo (1).ipynb"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).write_text("{}")
+    monkeypatch.setattr(grade, "grade", lambda work, *_: [(one.name, marked("ann", sheet=one)) for one, _ in work])
+    assert main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "01_monte_carlo  ann: 0 of" in said
+    assert f"not graded: {tmp_path / 'in/bob/monte carlo (1).ipynb'}" in said
 
 
 VALUES = [
@@ -184,9 +225,8 @@ def test_the_filter_of_calls_is_one_that_ends(machine):
     assert follow(read[column], arch=0x40000003) == refuse
 
 
-def marked(student: str, *passed: str, **diagnoses: str) -> Marked:
-    one = sheet("04_log_linear_models")
-    verdicts = {t.exercise: Verdict("not attempted", "not attempted") for t in one.tasks}
+def marked(student: str, *passed: str, sheet: Sheet | None = None, **diagnoses: str) -> Marked:
+    verdicts = {t.exercise: Verdict("not attempted", "not attempted") for t in (sheet or LOG_LINEAR).tasks}
     verdicts |= {name: Verdict("passed", "ok: 3 cases") for name in passed}
     verdicts |= {name: Verdict("not yet", "not yet: on w (2, 3), 1 too much", d) for name, d in diagnoses.items()}
     return Marked(student, verdicts, {"clamped": "def clamped(): return 1 < 2"}, "", 0.1)
@@ -197,7 +237,7 @@ def test_points_and_pages_say_what_came_of_it(tmp_path):
         marked("=<Ann>", "clamped", which_climbs="Hard EM climbs another function."),
         marked("Bö b/..", which_climbs="Hard EM climbs another function."),
     ]
-    graded = grade.Graded(sheet("04_log_linear_models"), students)
+    graded = grade.Graded(LOG_LINEAR, students)
     grade.write([graded], tmp_path, Rules(walls.Limits(), (), (), (0, 5)), [])
     rows = list(csv.DictReader((tmp_path / "points.csv").read_text(encoding="utf-8").splitlines()))
     assert [(r["points"], r["of"]) for r in rows] == [("1", "4"), ("0", "4")]

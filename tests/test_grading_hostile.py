@@ -14,9 +14,9 @@ from hostile import ATTEMPTS, CHEATS, CRASHES
 
 from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.release import BEGIN, END
-from lvmteach.classroom.grading import stand_in, walls, wire
+from lvmteach.classroom.grading import grade, stand_in, walls, wire
 from lvmteach.classroom.grading.judge import Judge, Rules, Server
-from lvmteach.classroom.grading.sheet import Sheet
+from lvmteach.classroom.grading.sheet import Sheet, Submission
 from lvmteach.classroom.publish.notebooks import from_text
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(walls.missing()), reason="; ".join(walls.missing()))]
@@ -156,6 +156,22 @@ def test_what_is_no_notebook_earns_nothing(judge, tmp_path):
     marked = judge.mark("anybody", path)
     assert {v.status for v in marked.verdicts.values()} == {"not attempted"}
     assert "cannot be read" in marked.ended
+    assert "hand it in again" in marked.ended
+
+
+def test_where_the_judge_fails_it_begins_anew_and_then_says_so(everything, tmp_path, monkeypatch):
+    """Else whatever ends one process of ours would lose the points of all."""
+    path = tmp_path / f"{SHEET}.ipynb"
+    nbformat.write(solved(), path)
+    one = Sheet(ROOT / "exercises" / f"{SHEET}.ipynb"), Submission("anybody", path)
+    grade._begin(Rules(walls.Limits(), tuple(walls.readable()), tuple(walls.hidden()), (0, 4711)))
+    grade._mark(one)
+    grade._HERE["server"].process.kill()
+    verdicts = grade._mark(one)[1].verdicts.values()
+    assert {v.status for v in verdicts} == {"passed"}
+    monkeypatch.setattr(Judge, "mark", lambda *_: 1 / 0)
+    assert "not judged (ZeroDivisionError" in grade._mark(one)[1].ended
+    grade._HERE["server"].close()
 
 
 def test_the_reference_stands_in_after_a_failure(judge, everything, tmp_path):

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import torch
 
 from lvmteach.classroom.grading import pages, walls
-from lvmteach.classroom.grading.judge import Judge, Marked, Rules, Server
-from lvmteach.classroom.grading.sheet import Sheet, Submission, submissions
+from lvmteach.classroom.grading.judge import Judge, Marked, Rules, Server, unjudged
+from lvmteach.classroom.grading.sheet import Sheet, Submission, notebooks, printable, submissions
 from lvmteach.classroom.publish import copies
 from lvmteach.classroom.publish.output import fresh
 
@@ -64,10 +64,18 @@ def _begin(rules: Rules) -> None:
 
 
 def _mark(one: Work) -> tuple[str, Marked]:
+    """One submission; where the judge itself fails, once more from a new start, and then said."""
     sheet, submission = one
-    if _HERE["judge"] is None or _HERE["judge"].sheet.name != sheet.name:
-        _HERE["judge"] = Judge(sheet, _HERE["server"])
-    return sheet.name, _HERE["judge"].mark(*submission)
+    for _ in range(2):
+        try:
+            if _HERE["judge"] is None or _HERE["judge"].sheet.name != sheet.name:
+                _HERE["judge"] = Judge(sheet, _HERE["server"])
+            return sheet.name, _HERE["judge"].mark(*submission)
+        except Exception as problem:  # of ours, or of this machine: it must not lose the points of the others
+            why = f"this was not judged ({type(problem).__name__}: {problem}): grade it again, or by hand"
+            _HERE["server"].close()
+            _begin(_HERE["server"].rules)
+    return sheet.name, unjudged(sheet, submission.student, why)
 
 
 def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> None:
@@ -111,7 +119,8 @@ def main(arguments: list[str]) -> int:
     if not args.submitted.is_dir():
         raise NotADirectoryError(f"expected the folder of submissions, got {args.submitted}")
     root = copies.source()
-    sheets = [path for path in sorted((root / "exercises").glob("*.ipynb")) if submissions(args.submitted, path.stem)]
+    found = {path: submissions(args.submitted, path.stem) for path in sorted((root / "exercises").glob("*.ipynb"))}
+    sheets = [path for path in found if found[path]]
     if not sheets:
         raise FileNotFoundError(
             f"no submissions below {args.submitted}: expected files such as STUDENT/01_monte_carlo.ipynb"
@@ -122,7 +131,8 @@ def main(arguments: list[str]) -> int:
     rules = Rules(walls.Limits(), tuple(walls.readable()), tuple(hidden), (0, seed), not args.without_walls)
     begun = time.monotonic()
     graded = {path.stem: Graded(Sheet(path), []) for path in sheets}
-    work = [(one.sheet, found) for name, one in graded.items() for found in submissions(args.submitted, name)]
+    work = [(graded[path.stem].sheet, one) for path in sheets for one in found[path]]
+    left = sorted(set(notebooks(args.submitted)) - {one.path for _, one in work})
     for name, marked in grade(work, rules, args.workers):
         one = graded[name]
         one.marked.append(marked)
@@ -131,6 +141,8 @@ def main(arguments: list[str]) -> int:
     for one in graded.values():
         one.marked.sort(key=lambda marked: marked.student)
     write(list(graded.values()), out, rules, lacking)
+    for path in left:
+        print(f"not graded: {printable(str(path))} (its name does not end in a sheet's, such as 01_monte_carlo.ipynb)")
     print(f"{len(work)} submissions in {time.monotonic() - begun:.0f} s; {out / 'points.csv'}, {out / 'index.html'}")
     return 0
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cloudpickle
-import nbformat
 
 from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.choice import Choice
@@ -27,10 +26,11 @@ from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.running import Elsewhere, Outcome
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import desk, stand_in, wire
-from lvmteach.classroom.grading.sheet import Sheet, Step, Task
+from lvmteach.classroom.grading.sheet import Sheet, Step, Task, Unread, read
 from lvmteach.classroom.grading.walls import Limits
 
 OVERTIME = "the process did not stop when its time was over, and was ended"
+MEND = "open it in JupyterLab, save it, and hand it in again"
 START = 300.0  # seconds for a server to import what it needs
 LATE = 3.0  # seconds after which a desk that should have stopped by itself is ended
 
@@ -95,14 +95,14 @@ class Judge:
     def mark(self, student: str, path: Path) -> Marked:
         """Judge one file. Whatever is in it, there is a verdict for every task."""
         try:
-            notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+            notebook = read(path)
             steps = list(self.sheet.steps(notebook))
             written = self.sheet.written(notebook)
+        except Unread as problem:
+            return unjudged(self.sheet, student, str(problem))
         except Exception as problem:
-            reason = f"the file cannot be read as a notebook ({type(problem).__name__})"
-            return Marked(
-                student, {t.exercise: Verdict("not attempted", reason) for t in self.sheet.tasks}, {}, reason, 0.0
-            )
+            kind = type(problem).__name__
+            return unjudged(self.sheet, student, f"this cannot be read as a notebook ({kind}): {MEND}")
         sitting = Sitting(self, steps)
         try:
             verdicts = dict(sitting.verdicts())
@@ -110,6 +110,11 @@ class Judge:
             sitting.end()
         code = {t.exercise: written.get(t.cell, "") for t in self.sheet.tasks}
         return Marked(student, verdicts, code, "; ".join(dict.fromkeys(sitting.odd)), sitting.seconds)
+
+
+def unjudged(sheet: Sheet, student: str, why: str) -> Marked:
+    """What came of a submission that was not judged; the reason stands with the student and with each task."""
+    return Marked(student, {task.exercise: Verdict("not attempted", why) for task in sheet.tasks}, {}, why, 0.0)
 
 
 class Sitting:

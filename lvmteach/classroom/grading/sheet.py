@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from nbformat import NotebookNode
 
 from lvmteach.classroom.publish import cells
 
+LARGEST = 32 << 20  # bytes of a file; a sheet of the course with its outputs takes less than two million
 _CHECK = re.compile(r"(?:\w+ = )?check\.(?P<exercise>\w+)\((?P<name>\w+)\)")
 _STAGE = re.compile(r"from lvmteach\.classroom\.exercises import (\w+) as check")
 _HEADING = re.compile(r"^## Exercise (\d\d\.\d+: .+)$", re.MULTILINE)
@@ -41,6 +43,10 @@ class Submission(NamedTuple):
 
     student: str
     path: Path
+
+
+class Unread(ValueError):
+    """A submission that is not read. The message says why, and what its student does next."""
 
 
 class Sheet:
@@ -133,6 +139,22 @@ def definitions(source: str) -> str:
     return "\n".join(out)
 
 
+def read(path: Path) -> NotebookNode:
+    """A file that was handed in.
+
+    Raises:
+        Unread: it is no file, or too large. What nbformat raises about its content is passed on.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise Unread("this is no file but a link or a folder: hand in the notebook itself")
+    if (size := path.stat().st_size) > LARGEST:
+        raise Unread(
+            f"a notebook of {size / 1e6:.0f} MB is not read, {LARGEST / 1e6:.0f} MB are: clear its outputs, save it,"
+            " and hand it in again"
+        )
+    return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+
+
 def submissions(folder: Path, sheet: str) -> list[Submission]:
     """Every file of this sheet below a folder, by student.
 
@@ -140,18 +162,34 @@ def submissions(folder: Path, sheet: str) -> list[Submission]:
     STUDENT_01_monte_carlo.ipynb in one folder.
 
     Raises:
-        ValueError: two files of one student.
+        ValueError: two files of one student; names all such students.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob(f"*{sheet}.ipynb")):
+    found: dict[str, list[Path]] = {}
+    for path in notebooks(folder):
+        if path.stem.endswith(sheet):
+            inside = path.relative_to(folder).parts
+            student = inside[0] if len(inside) > 1 else path.stem[: -len(sheet)].rstrip("_- ") or path.stem
+            found.setdefault(printable(student), []).append(path)
+    double = [f"{student}: {' and '.join(map(str, paths))}" for student, paths in found.items() if len(paths) > 1]
+    if double:
+        raise ValueError(f"two files of {'; of '.join(double)}; move away what is not to be graded as {sheet}")
+    return [Submission(student, paths[0]) for student, paths in found.items()]
+
+
+def notebooks(folder: Path) -> Iterator[Path]:
+    """What could be a submission: every notebook below a folder, but none in hidden folders.
+
+    A student may hand in the whole course: what lies in their `notebooks/` is no sheet.
+    """
+    for path in sorted(folder.rglob("*.ipynb")):
         inside = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in inside):
-            continue
-        student = inside[0] if len(inside) > 1 else path.stem[: -len(sheet)].rstrip("_- ") or path.stem
-        if student in found:
-            raise ValueError(f"two files of {student} for {sheet}: {found[student]} and {path}; move one away")
-        found[student] = path
-    return [Submission(student, path) for student, path in found.items()]
+        if not any(part.startswith(".") for part in inside) and "notebooks" not in inside[1:-1]:
+            yield path
+
+
+def printable(name: str) -> str:
+    """A name from a disk; bytes that are no UTF-8, as of an old archive, as `\\xfc`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _is(cell: NotebookNode, mark: str) -> bool:
