@@ -1,9 +1,10 @@
-"""What DEPLOY.md says of nbgitpuller and Binder, by their own commands: `make test-class`.
+"""What DEPLOY.md says of git, nbgitpuller and Binder, by their own commands: `make test-class`.
 
-Not collected by a plain run of the tests, since neither is part of the development tools.
+Not collected by a plain run of the tests, since they are no part of the development tools.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,53 @@ def test_binders_builder_finds_the_python_the_packages_and_the_course():
     assert "Building conda environment for python=3.12" in said
     assert ".binder/environment.yml" in said
     assert "RUN ./.binder/postBuild" in said
+
+
+def said(heading: str, **capitals: str) -> str:
+    """The first commands below a heading of DEPLOY.md, what stands there in capitals replaced."""
+    section = (ROOT / "DEPLOY.md").read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    commands = re.search(r"(?:^    .+\n)+", section, re.MULTILINE)[0]
+    for name, value in capitals.items():
+        assert name in commands
+        commands = commands.replace(name, value)
+    return commands
+
+
+def afternoon(folder: Path, commands: str) -> None:
+    """Commands as a lecturer types them, in this folder; the first that fails is an error."""
+    roles = [f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    person = dict.fromkeys(roles, "lecturer@example.org")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **person, "PATH": path, "HOME": str(folder)}  # no settings of git's but its own
+    done = subprocess.run(["bash", "-ec", commands], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def hosted(folder: Path) -> Path:
+    """An empty repository, as a host makes it."""
+    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "hosted.git")
+    return folder / "hosted.git"
+
+
+def test_the_commands_that_hand_out_fill_an_empty_repository_and_bring_it_up_to_date(tmp_path):
+    host = hosted(tmp_path)
+    commands = said("Hand out", **{"https://HOST/DEPARTMENT/STUDENTS.git": host.as_uri() + " STUDENTS"})
+    afternoon(tmp_path, commands)
+    note = tmp_path / "STUDENTS" / "notebooks" / "00_start_here.ipynb"
+    as_released = note.read_bytes()
+    note.unlink()
+    git(tmp_path / "STUDENTS", "commit", "--quiet", "--all", "--message=an older state")
+    afternoon(tmp_path, commands.partition("\n")[2])
+    git(tmp_path, "clone", "--quiet", host.as_uri(), "a student's")
+    assert (tmp_path / "a student's" / "notebooks" / "00_start_here.ipynb").read_bytes() == as_released
+
+
+def test_the_commands_for_pages_put_the_site_on_its_branch_and_a_later_state_too(tmp_path):
+    host = hosted(tmp_path)
+    commands = said("Pages", **{"https://github.com/DEPARTMENT/lvmteach.git": host.as_uri()})
+    for _ in range(2):
+        afternoon(tmp_path, commands)
+    git(tmp_path, "clone", "--quiet", "--branch=gh-pages", host.as_uri(), "served")
+    served = {path.name for path in (tmp_path / "served").iterdir()}
+    assert {"index.html", "08_vae.html", "exercises_08_vae.html", "search.js", "pictures"} <= served
+    assert not [name for name in served if name.startswith("_")]  # which GitHub Pages would leave out

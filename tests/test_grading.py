@@ -18,7 +18,7 @@ from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.compare import CloseWithGradients
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import calls, grade, pages, walls, wire
-from lvmteach.classroom.grading.judge import Marked, Rules
+from lvmteach.classroom.grading.judge import Marked, Rules, unjudged
 from lvmteach.classroom.grading.sheet import Sheet, Unread, definitions, read, submissions
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +107,16 @@ def test_what_was_not_graded_is_named(tmp_path, capsys, monkeypatch):
     assert main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "01_monte_carlo  ann: 0 of" in said
-    assert f"not graded: {tmp_path / 'in/bob/monte carlo (1).ipynb'}" in said
+    lost = str(tmp_path / "in" / "bob" / "monte carlo (1).ipynb")
+    assert f"not graded: {lost} (" in said
+    assert f"<li>{lost}</li>" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_of_a_notebook_that_was_not_judged_says_why_and_once():
+    one = unjudged(LOG_LINEAR, "ann", "it has 300 MB")
+    page = pages.student(grade.Graded(LOG_LINEAR, [one]), one)
+    assert page.count("it has 300 MB") == 1
+    assert "Write your answer" not in page
 
 
 VALUES = [

@@ -78,7 +78,7 @@ def _mark(one: Work) -> tuple[str, Marked]:
     return sheet.name, unjudged(sheet, submission.student, why)
 
 
-def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> None:
+def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str], left: Sequence[str] = ()) -> None:
     """points.csv, a row a student and sheet; verdicts.csv, a row an exercise of it; and the pages."""
     with (
         open(out / "points.csv", "w", newline="", encoding="utf-8") as points,
@@ -99,7 +99,7 @@ def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> 
                     details.writerow(
                         [marked.student, one.sheet.name, task.exercise, got, task.points, v.status, v.diagnosis]
                     )
-    pages.write(graded, out, rules, lacking)
+    pages.write(graded, out, rules, lacking, left)
 
 
 def main(arguments: list[str]) -> int:
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     graded = {path.stem: Graded(Sheet(path), []) for path in sheets}
     work = [(graded[path.stem].sheet, one) for path in sheets for one in found[path]]
-    left = sorted(set(notebooks(args.submitted)) - {one.path for _, one in work})
+    left = [printable(str(p)) for p in sorted(set(notebooks(args.submitted)) - {one.path for _, one in work})]
     for name, marked in grade(work, rules, args.workers):
         one = graded[name]
         one.marked.append(marked)
@@ -140,9 +140,9 @@ def main(arguments: list[str]) -> int:
         print(f"{name}  {marked.student}: {one.points(marked):g} of {one.of:g}{odd}", flush=True)
     for one in graded.values():
         one.marked.sort(key=lambda marked: marked.student)
-    write(list(graded.values()), out, rules, lacking)
+    write(list(graded.values()), out, rules, lacking, left)
     for path in left:
-        print(f"not graded: {printable(str(path))} (its name does not end in a sheet's, such as 01_monte_carlo.ipynb)")
+        print(f"not graded: {path} (its name does not end in a sheet's, such as 01_monte_carlo.ipynb)")
     print(f"{len(work)} submissions in {time.monotonic() - begun:.0f} s; {out / 'points.csv'}, {out / 'index.html'}")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ STYLE = """
 body { margin: 0 auto; max-width: 72rem; padding: 1rem; color: var(--ink); background: var(--paper);
   font: 1rem/1.5 system-ui, sans-serif; }
 a { color: var(--link); }
-section { border-top: 1px solid var(--line); padding: .5rem 0; }
+section { border-top: 1px solid var(--line); padding: .5rem 0 1rem; }
+h1, h2 { overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; } .passed { color: var(--passed); } .not { color: var(--not); } .quiet { color: var(--quiet); }
 .beside { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .beside > * { min-width: 0; }
@@ -47,8 +49,8 @@ NEXT = {
 }
 
 
-def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> None:
-    """index.html for the lecturer, and SHEET/STUDENT.html."""
+def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str], left: Sequence[str]) -> None:
+    """index.html for the lecturer, and SHEET/STUDENT.html. left: files that belong to no sheet."""
     files: dict[tuple[str, str], str] = {}
     for one in graded:
         (out / one.sheet.name).mkdir(exist_ok=True)
@@ -57,7 +59,8 @@ def write(graded: list[Graded], out: Path, rules: Rules, lacking: list[str]) -> 
             files[one.sheet.name, marked.student] = name
             text = page(f"{one.sheet.name}, {marked.student}", student(one, marked))
             (out / one.sheet.name / name).write_text(text, encoding="utf-8")
-    body = "<h1>Graded</h1>" + "".join(lecturer(one, files) for one in graded) + _how(rules, lacking)
+    body = "<h1>Graded</h1>" + "".join(lecturer(one, files) for one in graded)
+    body += _left(left) + _how(rules, lacking)
     (out / "index.html").write_text(page("Graded", body), encoding="utf-8")
 
 
@@ -82,6 +85,8 @@ def student(one: Graded, marked: Marked) -> str:
     ]
     if one.sheet.by_hand:
         parts.append(f'<p class="quiet">Marked by hand, and not counted here: {len(one.sheet.by_hand)} in writing.</p>')
+    if {verdict.message for verdict in marked.verdicts.values()} == {marked.ended}:
+        return "\n".join([*parts, f'<p class="not">This notebook was not judged: {_text(marked.ended)}.</p>'])
     if marked.ended:
         parts.append(f'<p class="not">While this notebook ran: {_text(marked.ended)}.</p>')
     for task in one.sheet.tasks:
@@ -134,6 +139,14 @@ def lecturer(one: Graded, files: dict[tuple[str, str], str]) -> str:
     )
 
 
+def _left(files: Sequence[str]) -> str:
+    """Notebooks that were handed in under a name that tells no sheet; nothing where there are none."""
+    if not files:
+        return ""
+    names = "".join(f"<li>{_text(name)}</li>" for name in files)
+    return f"<section><h2>Not graded: the name does not end in a sheet's</h2><ul>{names}</ul></section>"
+
+
 def _how(rules: Rules, lacking: list[str]) -> str:
     """How it was judged, so that it can be done again."""
     walls = (
@@ -142,7 +155,11 @@ def _how(rules: Rules, lacking: list[str]) -> str:
         else f"Submissions ran <strong>without walls</strong>. {_text('; '.join(lacking))}"
     )
     seeds = ", ".join(map(str, rules.seeds))
-    limits = ", ".join(f"{name} {value}" for name, value in rules.limits._asdict().items())
+    most = rules.limits
+    limits = (
+        f"a cell {most.cell:g} s, a notebook {most.all:g} s, of a processor {most.processor} s,"
+        f" memory {most.memory / 2**30:g} GiB beyond the libraries, {most.files} open files"
+    )
     quiet = f'<p class="quiet">Cases of seeds {seeds}. Limits: {limits}.</p>'
     return f"<section><h2>How it was judged</h2><p>{walls}</p>{quiet}</section>"
 
