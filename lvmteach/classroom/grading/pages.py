@@ -26,7 +26,7 @@ body { margin: 0 auto; max-width: 72rem; padding: 1rem; color: var(--ink); backg
   font: 1rem/1.5 system-ui, sans-serif; }
 a { color: var(--link); }
 section { border-top: 1px solid var(--line); padding: .5rem 0 1rem; }
-h1, h2 { overflow-wrap: anywhere; }
+h1, h2, li { overflow-wrap: anywhere; } h1 { font-size: clamp(1.3rem, 5.5vw, 2rem); }
 h2 { font-size: 1.1rem; } .passed { color: var(--passed); } .not { color: var(--not); } .quiet { color: var(--quiet); }
 .beside { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .beside > * { min-width: 0; }
