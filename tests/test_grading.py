@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import numpy as np
@@ -19,7 +20,7 @@ from lvmteach.classroom.exercises.compare import CloseWithGradients
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import calls, grade, pages, walls, wire
 from lvmteach.classroom.grading.judge import Marked, Rules, unjudged
-from lvmteach.classroom.grading.sheet import Sheet, Unread, definitions, read, submissions
+from lvmteach.classroom.grading.sheet import Sheet, Submission, Unread, definitions, read, submissions
 
 ROOT = Path(__file__).parent.parent
 SHEETS = sorted((ROOT / "exercises").glob("*.ipynb"))
@@ -94,7 +95,7 @@ def test_what_is_no_file_of_a_notebooks_size_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.ipynb")  # would never end
     with open(large, "wb") as file:
         file.truncate(300_000_000)
-    for path, words in ((link, "link"), (tmp_path / "pipe.ipynb", "link"), (large, "300 MB is not read, 34 MB are")):
+    for path, words in ((link, "link"), (tmp_path / "pipe.ipynb", "link"), (large, "300 MB is not read, 10 MB are")):
         with pytest.raises(Unread, match=words):
             read(path)
 
@@ -110,6 +111,26 @@ def test_what_was_not_graded_is_named(tmp_path, capsys, monkeypatch):
     lost = str(tmp_path / "in" / "bob" / "monte carlo (1).ipynb")
     assert f"not graded: {lost} (" in said
     assert f"<li>{lost}</li>" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_submission_that_the_judge_fails_on_is_said_and_the_next_is_judged(monkeypatch):
+    class Fails:
+        sheet = LOG_LINEAR
+
+        def __init__(self, *_):
+            pass
+
+        def mark(self, student: str, path: Path) -> Marked:
+            if student == "bob":
+                raise ZeroDivisionError("ours")
+            return marked(student, "clamped")
+
+    monkeypatch.setattr(grade, "Judge", Fails)
+    monkeypatch.setattr(grade, "Server", lambda rules: mock.Mock(rules=rules))
+    grade._begin(Rules(walls.Limits(), (), (), (0, 5)))
+    (_, ann), (_, bob), (_, cy) = (grade._mark((LOG_LINEAR, Submission(s, Path()))) for s in ("ann", "bob", "cy"))
+    assert ann.verdicts["clamped"].status == cy.verdicts["clamped"].status == "passed"
+    assert bob.ended == "this was not judged (ZeroDivisionError: ours): grade it again, or by hand"
 
 
 def test_the_page_of_a_notebook_that_was_not_judged_says_why_and_once():

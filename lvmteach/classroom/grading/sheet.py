@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from lvmteach.classroom.publish import cells
 
-LARGEST = 32 << 20  # bytes of a file; a sheet of the course with its outputs takes less than two million
+LARGEST = 10_000_000  # bytes of a file: read, the worst takes two gigabytes; a sheet with its outputs has two million
 _CHECK = re.compile(r"(?:\w+ = )?check\.(?P<exercise>\w+)\((?P<name>\w+)\)")
 _STAGE = re.compile(r"from lvmteach\.classroom\.exercises import (\w+) as check")
 _HEADING = re.compile(r"^## Exercise (\d\d\.\d+: .+)$", re.MULTILINE)
