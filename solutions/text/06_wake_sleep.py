@@ -552,7 +552,8 @@ assert rises.tolist() == [True, True, True, False, True]
 # $z'$ from $q$, independently, give them the shares $w / (w + w')$ and $w' / (w + w')$, and add the shares up state by state. Return the exact
 # mean of that, by enumeration over all pairs.
 #
-# - `log_p_xz` $(B, Z)$, $\log p(x, z)$ for every image and state; `log_q` $(B, Z)$, $\log q(z \mid x)$; both of any size.
+# - `log_p_xz` $(B, Z)$, $\log p(x, z)$ for every image and state, however large or small; `log_q` $(B, Z)$, $\log q(z \mid x)$, normalised:
+#   each row's probabilities sum to one.
 # - Result: $(B, Z)$, rows that sum to one.
 #
 # <details><summary>Hint 1</summary>
@@ -604,7 +605,7 @@ assert (two - post).abs().max() < (log_q.exp() - post).abs().max()
 # For each of $B$ data there are $K$ draws of the latent units, with their log weights. Return one layer's delta rule in
 # which each draw counts by its *normalised* importance weight: a weighted sum over the draws, a mean over the data.
 #
-# - `log_w` $(K, B)$, of any size; `given` $(K, B, I)$, `target` $(K, B, O)$; `weight` $(I, O)$; `bias` $(O)$.
+# - `log_w` $(K, B)$, however large or small; `given` $(K, B, I)$, `target` $(K, B, O)$; `weight` $(I, O)$; `bias` $(O)$.
 # - Result: the pair `(for_weight, for_bias)`, shaped like `weight` and `bias`.
 #
 # <details><summary>Hint 1</summary>

@@ -120,7 +120,7 @@ for name, runs, truth in zip("ms", torch.autograd.grad(loss.sum(), (m, s)), (2.0
 # A categorical $z$ with $C$ classes, $\pi = \mathrm{softmax}(\text{logits})$. Derive the score of every class: return
 # the matrix whose row $c$ is $\nabla_{\text{logits}} \log \pi_c$.
 #
-# - `logits` $(C)$, of any size.
+# - `logits` $(C)$, however large: 800 and $-800$ are possible.
 # - Result: $(C, C)$; the row is the class that was drawn, the column the logit.
 #
 # <details><summary>Hint 1</summary>
@@ -228,7 +228,8 @@ for name, b in (("none", 0.0), ("leave-one-out", leave_one_out(f_z)), ("mean of 
 # *15 minutes, difficulty 3 of 3, from notebook 07 "Baselines"*
 #
 # For parameter $j$ the estimate from one draw is $(f - b_j)\, \mathrm{score}_j$. Its mean does not depend on $b_j$.
-# Derive the $b_j$ of least variance, and estimate it from $K$ draws by replacing each expectation by a mean.
+# Use that the score has mean zero, and derive the $b_j$ of least variance; it is a quotient of two expectations. Estimate it from $K$ draws
+# by replacing each of them by a mean.
 #
 # - `f_z` $(K)$; `scores` $(K, P)$, one column for each parameter. $f$ itself does not depend on the parameters.
 # - Result: $(P)$, in the units of $f$.
@@ -452,7 +453,8 @@ for D, (scored, _) in measured.items():
 # *20 minutes, difficulty 3 of 3, from notebook 07 "The promise of notebook 06"*
 #
 # $z$ is $L$ coins, and $q(z) = \prod_j \mathrm{Bernoulli}(z_j; \sigma(\text{logit}_j))$. Return the score-function estimate of the ELBO's
-# gradient for the logits, with leave-one-out as baseline. The ELBO is $\mathbb E_q[\log p(x, z) - \log q(z)]$.
+# gradient for the logits, with leave-one-out as baseline. The ELBO is $\mathbb E_q[\log p(x, z) - \log q(z)]$; what stands in its brackets is held fixed:
+# a number that multiplies the score.
 #
 # - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$; `u` $(K, L)$, uniform numbers: a coin shows 1 where
 #   $u < \sigma(\text{logit})$.
@@ -460,7 +462,7 @@ for D, (scored, _) in measured.items():
 #
 # <details><summary>Hint 1</summary>
 #
-# What is $f(z)$ here? It contains the logits itself, but the mean of that part's own gradient is zero.
+# What is $f(z)$ here? It contains the logits itself, and may be held fixed, since the mean of that part's own gradient is zero.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -537,7 +539,7 @@ for name, climb in climbs.items():
 # the Gumbel-max trick. Draws are compared one by one, so the map is fixed: the noise $g$ is the number whose distribution function is $u$,
 # $P(\text{Gumbel} \le g) = u$, and a larger $u$ makes a larger $g$.
 #
-# - `logits` $(C)$, of any size; `u` $(K, C)$, independent uniform numbers, strictly between 0 and 1.
+# - `logits` $(C)$, however large or small; `u` $(K, C)$, independent uniform numbers, strictly between 0 and 1.
 # - Result: $(K)$, the classes as integers from 0 to $C - 1$.
 #
 # <details><summary>Hint 1</summary>

@@ -72,7 +72,7 @@ print(f"{images.name}: {len(images.train)} training images of {shape[0]} x {shap
 #
 # Return $\log p(x \mid z) = \sum_d \log \operatorname{Bernoulli}(x_d;\, \operatorname{sigmoid}(l_d))$ for each image.
 #
-# - `x` $(B, D)$; `logits` $(B, D)$ or $(K, B, D)$, of any size: 800 is possible.
+# - `x` $(B, D)$; `logits` $(B, D)$ or $(K, B, D)$, however large: 800 is possible.
 # - Result: $(B)$ or $(K, B)$, the shape of `logits` without its last axis; in nats.
 # - Pixels other than 0 and 1 have no Bernoulli likelihood: raise a `ValueError` if there are any.
 #
@@ -496,7 +496,7 @@ assert abs(approximation[at] + amortisation[at] - whole) < 1e-6  # the mesh's ed
 #   `backward` may still lie in them.
 # - `make_optimiser`: from parameters to an optimiser, `make_optimiser(model.parameters())`. It may have a memory.
 # - `batches`: pairs `(x, eps)`, to go through once with `for`: it may be a generator. Batches may differ in size.
-# - Result: $(T)$, for each batch the mean bound of its images *before* its update, in nats.
+# - Result: a tensor $(T)$ in the dtype of the bounds, for each batch the mean bound of its images *before* its update, in nats.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -664,7 +664,7 @@ check.two_wrongs(answer)
 #
 # Two measures say whether a latent unit is in use. Return both, from the encoder's answers to many images:
 #
-# - *active* (Burda et al. 2016): whether the variance over the images of $\mathbb E_q[z_l]$ is above 0.01;
+# - *active* (Burda et al. 2016): whether the variance over the images of $\mathbb E_q[z_l]$, with divisor $B - 1$, is above 0.01;
 # - *nats*: the mean over the images of $\operatorname{KL}(q(z_l \mid x)\,\|\,p(z_l))$.
 #
 # `mu` and `s` $(B, L)$, one row an image; at least two images. Result: the pair `(active, nats)`, each $(L)$, the first of truth values.

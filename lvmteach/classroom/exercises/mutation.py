@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Lt: ast.Gt, ast.Gt: ast.Lt,
-           ast.LtE: ast.Lt, ast.GtE: ast.Gt, ast.MatMult: ast.Mult}  # fmt: skip
+           ast.LtE: ast.GtE, ast.GtE: ast.LtE, ast.MatMult: ast.Mult}  # fmt: skip
+WITH_EQUALITY = {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.LtE: ast.Lt, ast.GtE: ast.Gt}
 SIGN = "a term is added where it should be subtracted, or the reverse"
 FACTOR = "something is multiplied where it should divide, or the reverse"
 # A function that may be forgotten, and what is then said.
@@ -126,6 +127,10 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
         yield "a factor is missing", lambda n: n.left
     if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED:
         yield "a comparison is the other way round", lambda n: n.ops.__setitem__(0, SWAPPED[type(n.ops[0])]())
+        yield (
+            "equal numbers fall on the wrong side of a comparison",
+            lambda n: n.ops.__setitem__(0, WITH_EQUALITY[type(n.ops[0])]()),
+        )
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "a minus is missing", lambda n: n.operand
     if isinstance(node, ast.Call):

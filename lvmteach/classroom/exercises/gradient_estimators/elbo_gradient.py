@@ -24,7 +24,9 @@ def _joint_of(a, B):
 @drawing
 def _posteriors(draw):
     shapes = [(2, 1), (3, 2), (5, 4), (40, 3), (200, 6)]
-    return [(_joint_of(draw(L), draw(L, L)), draw(L), torch.special.ndtr(draw(K, L))) for K, L in shapes]
+    cases = [(_joint_of(draw(L), draw(L, L)), draw(L), torch.special.ndtr(draw(K, L))) for K, L in shapes]
+    log_joint, logits, u = cases[2]
+    return [*cases, (log_joint, 0 * logits, (4 * u).round() / 4)]  # u = p here and there
 
 
 def _parts(log_joint, logits, u):

@@ -38,7 +38,13 @@ def _holes(draw):
         cases.append(
             (x, missing, _encoder(draw, D, L), _decoder(draw, L, D), draw(T, B, L), torch.special.ndtr(draw(T, B, D)))
         )
-    return cases
+    x, missing, encode, _, eps, u = cases[1]
+    return [*cases, (x, missing, encode, _fair, eps, (4 * u).round() / 4)]
+
+
+def _fair(z):
+    """A decoder to fair coins: u = p here and there."""
+    return z.new_zeros(*z.shape[:-1], 9)
 
 
 def _impute_with(code=_sample, fill=None, again=True, every=None, average=None, at_last=None):

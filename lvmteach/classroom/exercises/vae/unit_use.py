@@ -29,15 +29,15 @@ def _by_loop(mu, s):
 
 @drawing
 def _codes(draw):
-    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, two near the border."""
+    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, three near the border."""
 
     def units(B):
-        noise = draw(B, 6)
+        noise = draw(B, 7)
         noise = (noise - noise.mean(0)) / noise.std(0)
-        mean = noise * torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 0.14, 0.08]).double()
-        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0]).double()
-        scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.98]).double().log()
-        return mean, scale + 0.02 * draw(B, 6)
+        mean = noise * torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 0.14, 0.08, 0.11]).double()
+        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0]).double()
+        scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.98, 0.98]).double().log()
+        return mean, scale + 0.02 * draw(B, 7)
 
     return [units(B) for B in (3, 5, 40, 200)]
 
@@ -52,6 +52,9 @@ unit_use = Exercise(
     reference=_unit_use,
     cases=_codes,
     misconceptions={
+        "Your variance divides by B. Divide by B - 1: three images are few.": _wrong(
+            active=lambda mu, s: mu.var(0, correction=0) > 0.01
+        ),
         "You compared the standard deviation of the means with 0.01. It is their variance that counts.": _wrong(
             active=lambda mu, s: mu.std(0) > 0.01
         ),

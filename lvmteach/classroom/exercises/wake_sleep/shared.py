@@ -28,6 +28,11 @@ def _uniforms(draw, B, *sizes):
     return tuple(torch.special.ndtr(draw(B, size)) for size in sizes)
 
 
+def _ties(draw, B, *sizes):
+    """Numbers of which many are a half: where a net of zeros makes fair coins, u = p."""
+    return tuple((4 * uniform).round() / 4 for uniform in _uniforms(draw, B, *sizes))
+
+
 # The two nets in their smallest pieces, for wrong and right answers alike.
 
 

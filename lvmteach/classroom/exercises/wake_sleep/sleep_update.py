@@ -15,6 +15,7 @@ from lvmteach.classroom.exercises.wake_sleep.shared import (
     _recognition,
     _rule,
     _scaled,
+    _ties,
     _uniforms,
     _wake_update,
 )
@@ -34,7 +35,11 @@ def _sleep_update(prior, generative, recognition, u):
 @drawing
 def _sleepers(draw):
     shapes = [(5, (3, 2)), (8, (5, 3, 2)), (6, (3, 3, 3)), (60, (2, 4, 3, 5))]
-    return [(draw(s[-1]) - 0.3, _generative(draw, s), _recognition(draw, s), _uniforms(draw, N, *s)) for N, s in shapes]
+    cases = [
+        (draw(s[-1]) - 0.3, _generative(draw, s), _recognition(draw, s), _uniforms(draw, N, *s)) for N, s in shapes
+    ]
+    prior, generative, recognition, _ = cases[1]
+    return [*cases, (0 * prior, _scaled(generative, 0), recognition, _ties(draw, 8, 5, 3, 2))]
 
 
 def _dream(prior, generative, u, toss=_heads, top=torch.sigmoid):
