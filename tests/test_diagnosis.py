@@ -235,3 +235,77 @@ def test_places_of_a_matrix_are_told():
     squares = Exercise("Products.", product, matrices, {}, size_one=False)
     jitter = squares.judge(lambda a: a @ a.T + a.shape[0] * a.diagonal().exp().diag())
     assert jitter.diagnosis == "Right in 28 of 38 numbers; the others are those on the diagonal."
+
+
+def layered(x, net):
+    for weight, bias in net:
+        x = torch.tanh(x @ weight + bias)
+    return x
+
+
+def nets(seed):
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*size):
+        return torch.randn(size, generator=draw, dtype=torch.float64)
+
+    sizes = [(4, 2), (5, 3), (6, 3)]
+    return [(normal(B, D), ((normal(D, D), normal(D)), (normal(D, D), normal(D)))) for B, D in sizes]
+
+
+NETS = Exercise("Apply the layers.", layered, nets, {}, size_one=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x, net: layered(x, tuple((w.T, b) for w, b in net)), "net with its matrices transposed"),
+        (lambda x, net: layered(x, tuple((w, 0 * b) for w, b in net)), "net with zeros for its vectors"),
+        (lambda x, net: layered(x, net[::-1]), "net in reversed order"),
+        (lambda x, net: layered(x[:1].expand_as(x), net), "x its first row for all"),
+        (lambda x, net: layered(x, net[1:]).sin(), "Your result does not depend on net[0]"),
+    ],
+)
+def test_what_is_done_with_a_tuple_of_tensors_is_told(answer, words):
+    assert words in NETS.judge(answer).diagnosis
+
+
+def test_a_misconception_and_a_factor_beside_it_are_told():
+    sentence = "The logarithm is missing."
+
+    def without_log(x, mean, var):
+        return -0.5 * ((x - mean) ** 2 / var + 2 * math.pi * var**3).sum(-1)
+
+    known = Exercise("Return log densities.", log_density, cases, {sentence: without_log})
+    verdict = known.judge(lambda x, mean, var: -without_log(x, mean, var) / x.shape[1])
+    assert verdict.diagnosis.startswith(f"Two things at once. {sentence} And beside that: your result is ")
+    assert "the right one" not in verdict.diagnosis
+    summed = known.judge(lambda x, mean, var: without_log(x, mean, var).sum())
+    assert (
+        summed.diagnosis
+        == f"Two things at once. {sentence} And beside that: your result is that summed over everything."
+    )
+
+
+LAWS = {
+    "sums to one along its last axis in every case; yours does not": lambda x: (x.exp() + 0.01 * x**2).cos(),
+    "lies between 0 and 1 in every case; yours does not": lambda x: (
+        x.softmax(-1) + 2 * (x.sin() - x.sin().mean(-1, keepdim=True))
+    ),
+    "When one is added to x, the right result stays as it is; yours does not": lambda x: (x + x.sin()).softmax(-1),
+    "When what lies along axis 0 of x comes in reversed order, the right result comes out in reversed": lambda x: (
+        x * (2 + torch.arange(len(x)).sin())[:, None]
+    ).softmax(-1),
+}
+
+
+@pytest.mark.parametrize("words", LAWS)
+def test_where_no_reason_is_found_a_law_is_told_that_the_answer_breaks(words):
+    def shares(x):
+        return x.softmax(-1)
+
+    def rows(seed):
+        draw = torch.Generator().manual_seed(seed)
+        return [(torch.randn(n, c, generator=draw, dtype=torch.float64),) for n, c in ((4, 3), (5, 2), (6, 4))]
+
+    assert words in Exercise("Shares.", shares, rows, {}).judge(LAWS[words]).diagnosis

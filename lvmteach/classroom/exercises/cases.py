@@ -41,7 +41,7 @@ def with_an_axis_of_one(cases: Sequence[tuple]) -> Iterator[tuple]:
 def with_equal_entries(cases: Sequence[tuple]) -> Iterator[tuple]:
     """Each case with the second entry made like the first along the axes of one length: two data, or samples, alike.
 
-    Not along both axes of a matrix, which would have no inverse.
+    Not along both axes of a matrix, which would have no inverse. What sums to one along such an axis still does.
     """
     met = set()
     for case in cases:
@@ -101,7 +101,11 @@ def _alike(value: Any, length: int) -> Any:
     def alike(tensor: Tensor) -> Tensor:
         same = tensor.detach().clone()
         for axis in _axes(tensor, length):
-            same = same.index_select(axis, torch.tensor([0, 0, *range(2, length)]))
+            whole, same = same, same.index_select(axis, torch.tensor([0, 0, *range(2, length)]))
+            if _are_shares(whole, axis):
+                same = same / same.sum(axis, keepdim=True)
+            elif _are_log_shares(whole, axis):
+                same = same.log_softmax(axis)
         return same.requires_grad_(tensor.requires_grad)
 
     return _each(value, alike)
@@ -130,13 +134,21 @@ def _cut(value: Any, length: int) -> Any:
         short = tensor.detach()
         for axis in _axes(tensor, length):
             whole, short = short, short.narrow(axis, 0, 1)
-            if whole.is_floating_point() and (whole >= 0).all() and _is_one(whole.sum(axis)):
+            if _are_shares(whole, axis):
                 short = torch.ones_like(short)
-            elif whole.is_floating_point() and _is_one(whole.logsumexp(axis).exp()):
+            elif _are_log_shares(whole, axis):
                 short = torch.zeros_like(short)
         return short.clone().requires_grad_(tensor.requires_grad)
 
     return _each(value, cut)
+
+
+def _are_shares(whole: Tensor, axis: int) -> bool:
+    return whole.is_floating_point() and bool((whole >= 0).all()) and _is_one(whole.sum(axis))
+
+
+def _are_log_shares(whole: Tensor, axis: int) -> bool:
+    return whole.is_floating_point() and _is_one(whole.logsumexp(axis).exp())
 
 
 def _is_one(sums: Tensor) -> bool:

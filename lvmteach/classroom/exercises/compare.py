@@ -14,6 +14,7 @@ from torch import Tensor
 from lvmteach.classroom.exercises.difference import as_tensor, dtype_problem, largest_difference
 
 UNNAMED: Mapping[str, Any] = MappingProxyType({})  # inputs, where their names do not matter
+FEW = 3  # results that are named as right beside a wrong one
 RTOL, ATOL = 1e-8, 1e-9  # of rounding in float64; that of float32 is up to 6e-8 of a number
 
 
@@ -42,10 +43,14 @@ class Close:
         self.rtol, self.atol = rtol, atol
 
     def difference(self, expected: Any, received: Any, inputs: Mapping[str, Any] = UNNAMED) -> str | None:
-        for name, ours, theirs in paired_leaves(expected, received):
-            if not self._close(ours, theirs):
-                return f"{name}{self._words(ours, theirs)}"
-        return None
+        leaves = list(paired_leaves(expected, received))
+        wrong = [(name, ours, theirs) for name, ours, theirs in leaves if not self._close(ours, theirs)]
+        if not wrong:
+            return None
+        (name, ours, theirs), *_ = wrong
+        right = [one.removesuffix(": ") for one, *_ in leaves if one not in {one for one, *_ in wrong}]
+        beside = f"; {' and '.join(right)} {'is' if len(right) == 1 else 'are'} right" if 1 <= len(right) <= FEW else ""
+        return f"{name}{self._words(ours, theirs)}{beside}"
 
     def alike(self, one: Any, other: Any) -> bool:
         return all(self._close(a, b) for _, a, b in paired_leaves(one, other))

@@ -8,8 +8,10 @@ different sizes at least.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-from lvmteach.classroom.exercises import imitation, places, quantities, relations, shapes, whereabouts
+from lvmteach.classroom.exercises import combined, imitation, laws, places, quantities, relations, shapes, whereabouts
 from lvmteach.classroom.exercises.cases import Stream
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 
@@ -17,9 +19,9 @@ SECONDS = 1.2  # after the answer came in: a verdict that comes late is not read
 LONGER = 0.2  # for two changes at once, which need what was found of one
 
 
-def diagnose(seen: Evidence) -> Diagnosis | None:
-    """The simplest reason that explains all results, or None."""
-    if any(theirs.timed_out for theirs in seen.received):
+def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingProxyType({})) -> Diagnosis | None:
+    """The simplest reason that explains all results, or None. misconceptions: those that the exercise declares."""
+    if any(theirs.timed_out for theirs in seen.received) or seen.right_but_altered:
         return None
     until = max(seen.began + SECONDS, time.process_time() + LONGER)
     for look in (
@@ -33,6 +35,8 @@ def diagnose(seen: Evidence) -> Diagnosis | None:
     for search in (imitation.transformed, imitation.changed_in_one_place):
         if (found := search(seen, until)) is not None:
             return found
+    if (found := combined.with_a_misconception(seen, misconceptions)) is not None:
+        return found
     for search in (imitation.changed_in_two_places, quantities.of_a_step):
         if (found := search(seen, until + LONGER)) is not None:
             return found
@@ -42,6 +46,13 @@ def diagnose(seen: Evidence) -> Diagnosis | None:
         if (found := look(seen)) is not None:
             return found
     return None
+
+
+def what_is_lost(seen: Evidence) -> Diagnosis | None:
+    """What holds for every right result and not for the student's: told where no reason has been found."""
+    if any(theirs.timed_out for theirs in seen.received) or seen.right_but_altered:
+        return None
+    return laws.property_lost(seen) or laws.broken(seen)
 
 
 def gone_through_twice(seen: Evidence) -> Diagnosis | None:

@@ -28,7 +28,7 @@ from IPython import get_ipython
 
 from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_entries, with_old_gradients
 from lvmteach.classroom.exercises.compare import Close, Comparison, SameDistribution, structural_difference
-from lvmteach.classroom.exercises.diagnosis import diagnose, gone_through_twice
+from lvmteach.classroom.exercises.diagnosis import diagnose, gone_through_twice, what_is_lost
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
 from lvmteach.classroom.exercises.running import Outcome, attempt
 from lvmteach.classroom.exercises.showing import Failure, show
@@ -199,7 +199,9 @@ class Exercise:
             return Diagnosis(declared)
         if isinstance(self.compare, SameDistribution):  # draws are never equal: other changes would seem to fit as well
             return Diagnosis("")
-        return diagnose(seen) or Diagnosis(self._in_part(seen))
+        if found := diagnose(seen, self.misconceptions):
+            return found
+        return Diagnosis(in_part) if (in_part := self._in_part(seen)) else what_is_lost(seen) or Diagnosis("")
 
     def _declared(self, seen: Evidence) -> str:
         """The sentence of the misconception that does what the student's function does.

@@ -64,6 +64,13 @@ class Evidence:
         wrong = set(self.wrong)
         return [i for i in range(len(self.received)) if i not in wrong]
 
+    def is_finite(self, i: int) -> bool:
+        """Whether a case gave numbers all of which are finite: NaN stays NaN whatever comes in."""
+        value = self.received[i].value
+        if value is None or structural_difference(self.expected[i].value, value, True):
+            return False
+        return all(part.isfinite().all() for part in self.compare.parts(value, self.inputs(i)).values())
+
     def inputs(self, i: int) -> dict[str, Any]:
         """The arguments of a case by their names."""
         return dict(zip(self.names, self.cases[i], strict=False))
@@ -105,6 +112,11 @@ class Evidence:
                     found[name] = some
                     break
         return found
+
+    @cached_property
+    def right_but_altered(self) -> bool:
+        """Whether all that is wrong is that inputs were altered: the symptom says it."""
+        return all(self.received[i].changed for i in self.wrong) and bool(self.parts) and not self.wrong_parts
 
     def whose(self, name: str) -> str:
         """A part in words."""

@@ -37,12 +37,24 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "in reversed order along its last axis": lambda x: x.flip(-1) if x.ndim > 1 else x,
     "less its mean over the first axis": lambda x: x - x.mean(0) if x.ndim else x,
     "its mean over the first axis, for all": lambda x: x.mean(0, keepdim=True).expand_as(x) if x.ndim else x,
+    "its first row for all": lambda x: x[:1].expand_as(x) if x.ndim else x,
+    "its last row for all": lambda x: x[-1:].expand_as(x) if x.ndim else x,
     "its softmax": lambda x: x.softmax(-1) if x.ndim else x, "its sigmoid": torch.sigmoid,
     "set to zero": torch.zeros_like, "set to one": torch.ones_like, "rounded": torch.round,
     "inverted, as a matrix": lambda x: torch.linalg.inv(x) if x.ndim > 1 and x.shape[-1] == x.shape[-2] else x,
     "normalised along its last axis": lambda x: x / x.sum(-1, keepdim=True) if x.ndim else x,
 }  # fmt: skip
 
+
+# Of an argument that is a tuple of tensors, a net's layers or the draws of several layers: what all of them undergo.
+OF_ALL: dict[str, Callable[[Tensor], Tensor]] = {
+    "with its matrices transposed": lambda x: x.mT if x.ndim > 1 else x,
+    "with zeros for its vectors": lambda x: 0 * x if x.ndim == 1 else x,
+    "with the other sign": torch.neg, "one less it": lambda x: 1 - x, "rounded": torch.round,
+    "with its first row for all rows": lambda x: x[:1].expand_as(x) if x.ndim > 1 else x,
+    "its rows in reversed order": lambda x: x.flip(0) if x.ndim > 1 else x,
+    "set to zero": torch.zeros_like,
+}  # fmt: skip
 
 Input = Callable[[tuple], tuple]  # another input in place of a case
 
@@ -69,6 +81,15 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
     for at in real:
         for words, change in TRANSFORMS.items():
             yield f"Your result is the right one for another input: {names[at]} {words}.", _at({at}, change)
+    for at in places:
+        if all(_holds_tensors(case[at]) for case in seen.cases):
+            for words, change in OF_ALL.items():
+                told = f"Your result is the right one for another input: {{}} {words}."
+                yield told.format(names[at]), _at({at}, functools.partial(_each, change))
+                for k in (0, -1):
+                    yield told.format(f"{names[at]}[{k}]"), _at({at}, functools.partial(_in_part, k, change))
+            told = f"Your result is the right one for another input: {names[at]} in reversed order."
+            yield told, _at({at}, lambda value: value[::-1])
     for i, j in itertools.combinations(places, 2):
         if all(type(case[i]) is type(case[j]) for case in seen.cases):
             yield f"Your result is the right one with {names[i]} and {names[j]} in each other's place.", _swapped(i, j)
@@ -94,7 +115,23 @@ def _is_real(value: object) -> bool:
     return (isinstance(value, Tensor) and value.is_floating_point()) or type(value) is float
 
 
-def _of(change: Callable[[Tensor], Tensor], value: Tensor | float) -> Tensor | float:
+def _holds_tensors(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(one, Tensor) or _holds_tensors(one) for one in value)
+
+
+def _each(change: Callable[[Tensor], Tensor], value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(_each(change, one) for one in value)
+    return change(value.detach()) if isinstance(value, Tensor) else value
+
+
+def _in_part(k: int, change: Callable[[Tensor], Tensor], value: tuple) -> tuple:
+    return tuple(_each(change, one) if at == k % len(value) else one for at, one in enumerate(value))
+
+
+def _of(change: Callable[[Tensor], Tensor], value: Tensor | float | tuple) -> Tensor | float | tuple:
+    if isinstance(value, tuple):
+        return change(value)
     if isinstance(value, Tensor):
         return change(value.detach())
     return change(torch.tensor(value, dtype=torch.float64)).item()
@@ -134,17 +171,17 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     candidates: list[tuple[Found, Callable]] = []
     tried = seen.tried.setdefault(function, [])
     with many_calls(HANGS) as call:
+        for n, mutant in enumerate(_mutants(function)):
+            if seen.alike(call(mutant.function, seen.cases[first]), seen.received[first]):
+                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
+            if _late(until, n):
+                break
         for n, (at, twist) in enumerate(_twists(seen, probe, first)):
             other = probe.changed({at: twist})
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if seen.alike(outcome, seen.received[first]):
                 candidates.append((Found(twist.words, probe.spots[at].inputs), other))
-            if _late(until, n):
-                break
-        for n, mutant in enumerate(_mutants(function)):
-            if seen.alike(call(mutant.function, seen.cases[first]), seen.received[first]):
-                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
             if _late(until, n):
                 break
     return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]

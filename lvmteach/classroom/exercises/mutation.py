@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import functools
 import inspect
 import textwrap
 import types
@@ -30,6 +31,7 @@ DROPPED = {
     "diagonal": "a whole matrix stands where its diagonal should",
 }  # fmt: skip
 EXCHANGED = {"sum": "mean", "mean": "sum"}
+OVER_ALL = {"sigmoid": "softmax", "logsigmoid": "log_softmax"}  # each number by itself -> all of a row together
 AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack",
         "any", "all", "max", "min", "amax", "amin", "prod", "diff", "flip", "roll"}  # fmt: skip
 
@@ -131,6 +133,12 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
             "equal numbers fall on the wrong side of a comparison",
             lambda n: n.ops.__setitem__(0, WITH_EQUALITY[type(n.ops[0])]()),
         )
+        for at in ("left", "right"):
+            yield (
+                "what should be compared stands there itself: a comparison, a draw, is missing",
+                lambda n, at=at: n.left if at == "left" else n.comparators[0],
+            )
+            yield "something is compared with one half, not with the other number", functools.partial(_half, at)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "a minus is missing", lambda n: n.operand
     if isinstance(node, ast.Call):
@@ -143,6 +151,13 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         for power, kind in ((2, "a quantity enters squared"), (0.5, "the root of a quantity enters, not itself")):
             yield kind, lambda n, p=power: ast.BinOp(ast.Name(n.id, ast.Load()), ast.Pow(), ast.Constant(p))
+
+
+def _half(at: str, node: ast.Compare) -> None:
+    if at == "left":
+        node.left = ast.Constant(0.5)
+    else:
+        node.comparators[0] = ast.Constant(0.5)
 
 
 def _called(node: ast.Call) -> str:
@@ -166,6 +181,13 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
     if name in EXCHANGED and isinstance(node.func, ast.Attribute):
         other = EXCHANGED[name]
         yield f"a {other} stands where a {name} should", lambda n: setattr(n.func, "attr", other)
+    if name in OVER_ALL and (is_method or node.args):
+        rows = ast.parse(f"torch.{OVER_ALL[name]}(None, -1)", mode="eval").body
+
+        def over_rows(n):
+            return ast.Call(rows.func, [n.func.value if is_method else n.args[0], rows.args[1]], [])
+
+        yield "a softmax stands where a sigmoid should: its numbers share one probability", over_rows
     for value in _axes(node):
         at, axis = node.args.index(value), -1 if ast.unparse(value) == "0" else 0
         yield f"{name} runs over another axis", lambda n, at=at, a=axis: n.args.__setitem__(at, ast.Constant(a))

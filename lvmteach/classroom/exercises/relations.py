@@ -109,6 +109,17 @@ def of_the_right_one(seen: Evidence) -> Diagnosis | None:
     return Diagnosis(f"In every case {', and '.join(words)}.") if words else None
 
 
+def named_alone(seen: Evidence) -> Diagnosis | None:
+    """The same, by the sign, constants and sizes alone: what is left when one mistake is known already."""
+    words = []
+    for name, pairs in seen.wrong_parts.items():
+        relation = sign(pairs) or named(seen, pairs)
+        if not relation:
+            return None
+        words.append(f"{seen.whose(name)} is {relation}")
+    return Diagnosis(f"In every case {', and '.join(words)}.") if words else None
+
+
 def sign(pairs: Pairs) -> str:
     return "right but for the sign" if enough(pairs) and all(near(-a, b) for a, b in pairs.values()) else ""
 
@@ -131,6 +142,7 @@ def named(seen: Evidence, pairs: Pairs) -> str:
     sizes = [sizes_of(seen, i) for i in cases]
     for values, constants, words in (
         (ratios, CONSTANTS, "{} times the right one"),
+        ([-ratio for ratio in ratios], CONSTANTS, "minus {} times the right one"),
         (gaps, OFFSETS, "the right one {}"),
     ):
         name = _name(values, constants, sizes, of_gaps=values is gaps)

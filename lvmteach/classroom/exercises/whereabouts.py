@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 from lvmteach.classroom.exercises.running import leaves
 
+FEW = 3  # right cases, if what the wrong ones have is a matter of their structure
 MANY = 5  # right cases, if a case holds too little to tell much
 
 
@@ -27,7 +29,8 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
                 f"Right on those {len(right)} of {total} inputs alone where {words}: look at what you do along it."
             )
     for words, holds in _features(seen):
-        if len(right) < len(wrong) and not words.startswith("an axis of"):  # then a likeness is chance
+        structural = words.startswith("an axis of") or (words.endswith("parts") and len(right) >= FEW)
+        if len(right) < len(wrong) and not structural:  # then a likeness is chance
             continue
         if all(holds(i) for i in wrong) and not any(holds(i) for i in right):
             return Diagnosis(f"Right on {len(right)} of {total} inputs. The others are those where {words}.")
@@ -82,10 +85,15 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 value = seen.argument(i, at)
                 if type(value) is float:
                     value = torch.tensor(value)
-                return _is_real(value) and bool(test(value.detach()))
+                return any(bool(test(one.detach())) for one in _tensors(value) if _is_real(one))
 
             yield words.format(name), holds
     for at, name in enumerate(seen.names):
+        for least, words in ((2, "several"), (3, "more than two")):
+            yield (
+                f"{name} has {words} parts",
+                lambda i, at=at, least=least: _parts(seen.argument(i, at)) >= least,
+            )
         for axis in (0, 1):
             yield (
                 f"two entries of {name} along axis {axis} are alike",
@@ -96,6 +104,16 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
         for word in sorted(words, key=str):
             yield f"{name} is {word!r}", lambda i, at=at, word=word: seen.argument(i, at) == word
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, tuple):
+        return [one for part in value for one in _tensors(part)]
+    return [value] if isinstance(value, Tensor) else []
+
+
+def _parts(value: Any) -> int:
+    return len(value) if isinstance(value, tuple) else 0
 
 
 def _has_equals(value: Any, axis: int) -> bool:
@@ -170,23 +188,29 @@ def _all_like_the_first(value: Any, length: int) -> Any:
 
 
 def ignored(seen: Evidence) -> Diagnosis | None:
-    """Arguments that change the right result, and not the student's, in two cases at least."""
+    """Arguments that change the right result, and not the student's, in two cases at least; or parts of them."""
     if not seen.informative:
         return None
-    names = [name for at, name in enumerate(seen.names) if _is_ignored(seen, at)]
+    names = []
+    for at, name in enumerate(seen.names):
+        if _is_ignored(seen, at, _others):
+            names.append(name)
+        elif isinstance(seen.cases[0][at] if at < len(seen.cases[0]) else None, tuple):
+            parts = min(len(case[at]) for case in seen.cases)
+            names += [f"{name}[{k}]" for k in range(parts) if _is_ignored(seen, at, functools.partial(_other_parts, k))]
     if not names:
         return None
     one = "the right one does" if len(names) == 1 else "the right one depends on each"
     return Diagnosis(f"Your result does not depend on {' and '.join(names)}; {one}.")
 
 
-def _is_ignored(seen: Evidence, at: int) -> bool:
+def _is_ignored(seen: Evidence, at: int, others: Callable[[Any], Iterator[Any]]) -> bool:
     told = 0
     for i in seen.wrong[:3]:
         case = seen.cases[i]
-        if seen.received[i].value is None:
+        if not seen.is_finite(i):
             continue
-        for other in _others(case[at]) if at < len(case) else ():
+        for other in others(case[at]) if at < len(case) else ():
             given = (*case[:at], other, *case[at + 1 :])
             right, yours = seen.try_again(seen.reference, given), seen.try_again(seen.answer, given)
             if right.error is not None or yours.error is not None or seen.alike(right, seen.expected[i]):
@@ -199,6 +223,8 @@ def _is_ignored(seen: Evidence, at: int) -> bool:
 
 def _others(value: Any) -> Iterator[Any]:
     """Values of the same kind that are likely to be allowed too."""
+    if isinstance(value, tuple):
+        yield from zip(*(list(_others(one)) or [one] for one in value), strict=False)
     if type(value) is float:
         yield 0.8 * value
         yield 0.5 * value
@@ -209,3 +235,9 @@ def _others(value: Any) -> Iterator[Any]:
         turned = value.detach().flatten().flip(0).reshape(value.shape)
         if not torch.equal(turned, value):
             yield turned.requires_grad_(value.requires_grad)
+
+
+def _other_parts(k: int, value: tuple) -> Iterator[tuple]:
+    """The same tuple with another part in one place."""
+    for other in _others(value[k]):
+        yield (*value[:k], other, *value[k + 1 :])

@@ -1,0 +1,35 @@
+"""Two mistakes at once, one of them declared: the numbers of a misconception, and a factor, a sum, a sign beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from lvmteach.classroom.exercises import relations, shapes
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
+
+IN_EVERY_CASE = "In every case "
+
+
+def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable]) -> Diagnosis | None:
+    """What relates the student's results to those of a declared misconception, on every declared case."""
+    if not seen.informative or not any(i < seen.declared for i in seen.wrong):
+        return None
+    cases = seen.cases[: seen.declared]
+    for sentence, wrong in misconceptions.items():
+        theirs = [seen.try_again(wrong, case) for case in cases]
+        if any(one.error is not None or one.value is None for one in theirs):
+            continue
+        beside = replace(seen, cases=cases, expected=theirs, received=seen.received[: len(cases)], tried={})
+        if not set(beside.wrong_parts) <= set(seen.wrong_parts):  # it would take a mistake back that nobody made
+            continue
+        for look in (shapes.of_one, relations.named_alone):
+            if beside.wrong and (found := look(beside)) is not None:
+                return Diagnosis(f"Two things at once. {sentence} And beside that: {_of_that(found.why)}")
+    return None
+
+
+def _of_that(why: str) -> str:
+    """What was said of the right result, said of the misconception's."""
+    words = why.removeprefix(IN_EVERY_CASE)
+    return words.replace("right but for the sign", "that with the other sign").replace("the right one", "that")
