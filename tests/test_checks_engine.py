@@ -15,7 +15,7 @@ from chance import assert_share
 from benchmarks import mutants, slips
 from lvmteach.classroom.exercises import choice as choice_room
 from lvmteach.classroom.exercises import mutation
-from lvmteach.classroom.exercises.cases import with_an_axis_of_one
+from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_entries
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.compare import Close, CloseWithGradients, SameDistribution
 from lvmteach.classroom.exercises.engine import Exercise
@@ -388,6 +388,28 @@ def test_what_sums_to_one_still_does_when_it_is_cut():
     (_, (probabilities, logs)) = with_an_axis_of_one([(q, q.log())])
     assert torch.equal(probabilities, torch.ones(2, 1, dtype=torch.float64))
     assert torch.equal(logs, torch.zeros(2, 1, dtype=torch.float64))
+
+
+def test_what_sums_to_one_still_does_when_two_entries_are_made_alike():
+    shares = torch.arange(1.0, 5.0, dtype=torch.float64) / 10
+    for case, log in (((shares,), False), ((shares.log(),), True)):
+        (alike,) = next(iter(with_equal_entries([case])))
+        assert alike[0] == alike[1]
+        assert torch.isclose((alike.exp() if log else alike).sum(), torch.ones((), dtype=torch.float64))
+
+
+def test_an_axis_of_length_one_is_tried_for_classes_too():
+    def largest(x):
+        return x.argmax(-1)
+
+    draws = [(torch.randn(n, 3, dtype=torch.float64),) for n in (4, 5, 6)]
+    classes = Exercise("Classes.", largest, lambda seed: draws, {}, also_right=[lambda x: x.max(-1).indices])
+    assert "should have shape (1,), got ()" in classes.judge(lambda x: x.argmax(-1).squeeze()).message
+
+
+def test_results_that_are_right_are_named_beside_a_wrong_one():
+    pair = Exercise("Both.", lambda x: (x, x.sum()), lambda seed: [(torch.ones(3),)], {})
+    assert pair.judge(lambda x: (x, x.sum() + 1)).message.endswith("1 too much; result 1 is right")
 
 
 def test_cases_on_which_right_answers_differ_are_not_made():

@@ -309,3 +309,81 @@ def test_where_no_reason_is_found_a_law_is_told_that_the_answer_breaks(words):
         return [(torch.randn(n, c, generator=draw, dtype=torch.float64),) for n, c in ((4, 3), (5, 2), (6, 4))]
 
     assert words in Exercise("Shares.", shares, rows, {}).judge(LAWS[words]).diagnosis
+
+
+def tossed(p, u):
+    return (u < torch.sigmoid(p)).to(p.dtype)
+
+
+def coins(seed):
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*size):
+        return torch.randn(size, generator=draw, dtype=torch.float64)
+
+    cases = [(normal(n, d), torch.special.ndtr(normal(n, d))) for n, d in ((4, 3), (5, 2), (6, 4))]
+    return [*cases, *((0 * p, (4 * u).round() / 4) for p, u in cases[1:])]  # u = p here and there
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda p, u: torch.sigmoid(p), "a draw, is missing"),
+        (lambda p, u: (torch.sigmoid(p) > 0.5).to(p.dtype), "compared with one half"),
+        (lambda p, u: (u <= torch.sigmoid(p)).to(p.dtype), "equal numbers fall on the wrong side"),
+        (lambda p, u: (u < torch.softmax(p, -1)).to(p.dtype), "a softmax stands where a sigmoid should"),
+        (lambda p, u: (u < p.exp()).to(p.dtype), "exponentials stand where shares should"),
+    ],
+)
+def test_a_coin_tossed_wrongly_is_told(answer, words):
+    assert words in Exercise("Toss.", tossed, coins, {}, size_one=False).judge(answer).diagnosis
+
+
+def test_a_factor_too_many_inside_a_mean_is_told():
+    def averaged(x, weight):
+        return (x.sin() + 1).mean(0)
+
+    def pairs(seed):
+        return [(case[0], 1 + case[0].cos()) for case in cases(seed)[:3]]
+
+    verdict = Exercise("Average.", averaged, pairs, {}).judge(lambda x, weight: (x.sin() * weight + 1).mean(0))
+    assert "weight is a factor too many" in verdict.diagnosis
+
+
+def test_large_numbers_inside_a_tuple_are_told():
+    def some(seed):
+        return [*nets(seed), *((x, tuple((1000 * w, b) for w, b in net)) for x, net in nets(seed + 1)[:1])]
+
+    verdict = Exercise("Apply the layers.", layered, some, {}, size_one=False).judge(
+        lambda x, net: layered(x, tuple((w.clamp(-50, 50), b) for w, b in net))
+    )
+    assert "those where" in verdict.diagnosis
+    assert "net" in verdict.diagnosis
+
+
+def test_what_holds_on_nets_of_several_layers_alone_is_told():
+    def some(seed):
+        return [*nets(seed), *((x, net[:1]) for x, net in nets(seed + 1))]
+
+    verdict = Exercise("Apply the layers.", layered, some, {}, size_one=False).judge(
+        lambda x, net: layered(x, net[:1]) if len(net) == 1 else layered(x, net).sin() + x.cos()
+    )
+    assert verdict.diagnosis == "Right on 3 of 6 inputs. The others are those where net has several parts."
+
+
+def test_an_answer_that_is_right_and_alters_its_input_needs_no_other_reason():
+    def alters(x, mean, var):
+        value = log_density(x, mean, var)
+        x += 1
+        return value
+
+    verdict = Exercise("Densities.", log_density, cases, {"No.": lambda *case: -log_density(*case)}).judge(alters)
+    assert "changed its input x" in verdict.message
+    assert verdict.diagnosis == ""
+
+
+def test_what_is_not_a_number_does_not_ignore_its_arguments():
+    def without_number(x, mean, var):
+        return log_density(x, mean, var) * (torch.nan if len(x) > 4 else 1.0)
+
+    assert "does not depend" not in exercise.judge(without_number).diagnosis

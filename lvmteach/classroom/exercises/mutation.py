@@ -30,7 +30,17 @@ DROPPED = {
     "clamp": "a limit is missing", "clamp_min": "a limit is missing", "flip": "an order is reversed",
     "diagonal": "a whole matrix stands where its diagonal should",
 }  # fmt: skip
-EXCHANGED = {"sum": "mean", "mean": "sum"}
+# What may stand in the place of another function of the same arguments.
+EXCHANGED = {
+    "sum": ("mean", "prod"), "mean": ("sum",), "logsumexp": ("amax", "mean", "sum"), "var": ("std",), "std": ("var",),
+    "softmax": ("log_softmax",), "argmax": ("argmin",), "amax": ("amin",), "amin": ("amax",),
+}  # fmt: skip
+WORDS = {
+    "sum": "a sum", "mean": "a mean", "prod": "a product", "amax": "a maximum", "amin": "a minimum",
+    "logsumexp": "a logsumexp", "var": "a variance", "std": "a standard deviation", "softmax": "a softmax",
+    "log_softmax": "its logarithm", "argmax": "the place of the largest", "argmin": "the place of the smallest",
+}  # fmt: skip
+SHARES = {"softmax", "sigmoid"}
 OVER_ALL = {"sigmoid": "softmax", "logsigmoid": "log_softmax"}  # each number by itself -> all of a row together
 AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack",
         "any", "all", "max", "min", "amax", "amin", "prod", "diff", "flip", "roll"}  # fmt: skip
@@ -179,8 +189,15 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
     if name in DROPPED and (is_method or node.args):
         yield DROPPED[name], lambda n: n.func.value if is_method else n.args[0]
     if name in EXCHANGED and isinstance(node.func, ast.Attribute):
-        other = EXCHANGED[name]
-        yield f"a {other} stands where a {name} should", lambda n: setattr(n.func, "attr", other)
+        for other in EXCHANGED[name]:
+            said = f"{WORDS.get(other, other)} stands where {WORDS.get(name, name)} should"
+            yield said, lambda n, other=other: setattr(n.func, "attr", other)
+    if name in SHARES and isinstance(node.func, ast.Attribute) and (is_method or node.args):
+
+        def exponentials(n):
+            return ast.Call(ast.Attribute(n.func.value if is_method else n.args[0], "exp", ast.Load()), [], [])
+
+        yield "exponentials stand where shares should: they are not normalised", exponentials
     if name in OVER_ALL and (is_method or node.args):
         rows = ast.parse(f"torch.{OVER_ALL[name]}(None, -1)", mode="eval").body
 

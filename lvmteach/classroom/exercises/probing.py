@@ -195,6 +195,17 @@ def twists_of(value: Any, names: Sequence[str], args: tuple) -> Iterator[Twist]:
         for i, (name, other) in enumerate(zip(names, args, strict=False)):
             if isinstance(other, Tensor) and other.shape == value.shape and other.dtype == value.dtype:
                 yield Twist(f"{name} stands in the place of another quantity", lambda t, given, i=i: given[i])
+            if isinstance(other, Tensor) and other.is_floating_point() and _fits_into(other, value):
+                yield Twist(f"{name} is a factor too many", lambda t, given, i=i: t * given[i])
+                yield Twist(f"something is divided by {name} too much", lambda t, given, i=i: t / given[i])
+
+
+def _fits_into(other: Tensor, value: Tensor) -> bool:
+    """Whether a product of the two has the shape of the second."""
+    try:
+        return torch.broadcast_shapes(other.shape, value.shape) == value.shape
+    except RuntimeError:
+        return False
 
 
 def _sizes(names: Sequence[str], args: tuple) -> dict[str, Callable[[tuple], int]]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
 from lvmteach.classroom.exercises.running import leaves
 
 FEW = 3  # right cases, if what the wrong ones have is a matter of their structure
@@ -147,34 +147,46 @@ def _right(seen: Evidence, i: int) -> list[Tensor]:
 
 
 def depends_on_others(seen: Evidence) -> Diagnosis | None:
-    """Make all data like the first one: where each stands alone, the first result stays as it is."""
+    """Make all data like the first one: where each stands alone, the first result stays as it is.
+
+    In two cases of different sizes at least, and nowhere else than in the student's.
+    """
     if not seen.informative:
         return None
+    told: dict[int, set] = {}
     for i in seen.wrong:
-        ours, theirs = seen.expected[i], seen.received[i]
-        if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
-            continue
-        if ours.value.shape != theirs.value.shape or len(set(ours.value.shape)) < ours.value.ndim:
-            continue  # in a square matrix nothing stands alone
-        for axis, length in enumerate(ours.value.shape):
-            if any(type(value) is int and value == length for value in seen.cases[i]):
-                continue  # it comes from a number, not from data
-            if any(list(value.shape).count(length) > 1 for value in seen.cases[i] if isinstance(value, Tensor)):
-                continue  # two axes of this length: which one holds the data?
-            case = tuple(_all_like_the_first(value, length) for value in seen.cases[i])
-            right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
-            if length < 2 or not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
-                continue
-            if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
-                continue
-            firsts = [o.value.detach().double().select(axis, 0) for o in (ours, right, theirs, yours)]
-            if near(firsts[0], firsts[1]) and not near(firsts[2], firsts[3]):
+        for axis in _mixed(seen, i):
+            told.setdefault(axis, set()).add(size_of(seen.cases[i]))
+            if len(told[axis]) >= 2:
                 return Diagnosis(
                     f"Along axis {axis} of your result the numbers influence each other: when the other data change, "
                     "so does the first number. In the right answer each stands alone. "
                     "Look for a mean, a sum or a maximum over too much."
                 )
     return None
+
+
+def _mixed(seen: Evidence, i: int) -> Iterator[int]:
+    """The axes of a result along which the student's numbers influence each other, and the right ones do not."""
+    ours, theirs = seen.expected[i], seen.received[i]
+    if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
+        return
+    if ours.value.shape != theirs.value.shape or len(set(ours.value.shape)) < ours.value.ndim:
+        return  # in a square matrix nothing stands alone
+    for axis, length in enumerate(ours.value.shape):
+        if any(type(value) is int and value == length for value in seen.cases[i]):
+            continue  # it comes from a number, not from data
+        if any(list(value.shape).count(length) > 1 for value in seen.cases[i] if isinstance(value, Tensor)):
+            continue  # two axes of this length: which one holds the data?
+        case = tuple(_all_like_the_first(value, length) for value in seen.cases[i])
+        right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+        if length < 2 or not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
+            continue
+        if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
+            continue
+        firsts = [o.value.detach().double().select(axis, 0) for o in (ours, right, theirs, yours)]
+        if firsts[0].any() and near(firsts[0], firsts[1]) and not near(firsts[2], firsts[3]):
+            yield axis
 
 
 def _all_like_the_first(value: Any, length: int) -> Any:

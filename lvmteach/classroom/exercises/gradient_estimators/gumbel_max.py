@@ -22,7 +22,8 @@ def _logits_and_uniforms(draw):
     ends = [[1 - 1e-9, 1e-7, 1e-12], [1 - 1e-5, 1e-3, 1e-300], [0.5, 1 - 1e-8, 0.5]]
     return [
         *cases,
-        (700 + 2 * draw(3), torch.special.ndtr(draw(50, 3))),
+        (900 + 2 * draw(3), torch.special.ndtr(draw(50, 3))),
+        (-900 + 2 * draw(4), torch.special.ndtr(draw(30, 4))),
         (steep, torch.tensor(ends, dtype=torch.float64)),
     ]
 

@@ -21,7 +21,10 @@ def _pixels_and_logits(draw):
     right_but_for_two[1, 0] = 1 - right_but_for_two[1, 0]
     grey, bytes_left = _binary(draw(3, 4)), _binary(draw(3, 4))
     grey[1, 2], bytes_left[2, 0] = 0.5, 255  # one pixel of one image
-    refused = [(torch.special.ndtr(draw(2, 5)), draw(2, 5)), (grey, draw(3, 4)), (bytes_left, draw(3, 4))]
+    faint = _binary(draw(3, 4))
+    faint[0, 1], faint[2, 3] = 1 / 255, 254 / 255
+    refused = [(torch.special.ndtr(draw(2, 5)), draw(2, 5))]
+    refused += [(x, draw(3, 4)) for x in (grey, bytes_left, faint)]
     return [*cases, (right_but_for_two, sure + draw(2, 6)), *refused]
 
 
