@@ -387,3 +387,20 @@ def test_what_is_not_a_number_does_not_ignore_its_arguments():
         return log_density(x, mean, var) * (torch.nan if len(x) > 4 else 1.0)
 
     assert "does not depend" not in exercise.judge(without_number).diagnosis
+
+
+def test_other_values_of_a_function_are_told():
+    def highest(f, x):
+        return f(x).amax(-1) - x.sum(-1)
+
+    def functions(seed):
+        return [(lambda z, k=k: torch.sin(k * z), x) for k, (x, *_) in enumerate(cases(seed)[:3], 1)]
+
+    verdict = Exercise("Highest.", highest, functions, {}).judge(lambda f, x: f(x).exp().amax(-1) - x.sum(-1))
+    assert "if their exponentials stood in the place of the values of f" in verdict.diagnosis
+
+
+def test_a_size_less_one_is_told_though_one_case_divides_by_nothing():
+    some = Exercise("Mean.", lambda x: x.mean(0) + 1, lambda seed: [(c[0],) for c in cases(seed)], {})
+    by_one_less = some.judge(lambda x: (x.mean(0) + 1) * len(x) / (len(x) - 1) if len(x) > 1 else x[0] * torch.nan)
+    assert "n / (n - 1), n the length of axis 0 of x times the right one" in by_one_less.diagnosis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -56,6 +57,12 @@ OF_ALL: dict[str, Callable[[Tensor], Tensor]] = {
     "set to zero": torch.zeros_like,
 }  # fmt: skip
 
+OF_VALUES: dict[str, Callable[[Tensor], Tensor]] = {
+    "their squares": torch.square, "their logarithms": torch.log, "their exponentials": torch.exp,
+    "minus them": torch.neg, "their sigmoids": torch.sigmoid, "twice them": lambda x: 2 * x,
+    "half of them": lambda x: x / 2, "zeros": torch.zeros_like,
+}  # fmt: skip
+
 Input = Callable[[tuple], tuple]  # another input in place of a case
 
 
@@ -90,6 +97,11 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
                     yield told.format(f"{names[at]}[{k}]"), _at({at}, functools.partial(_in_part, k, change))
             told = f"Your result is the right one for another input: {names[at]} in reversed order."
             yield told, _at({at}, lambda value: value[::-1])
+    for at in places:
+        if all(isinstance(case[at], types.FunctionType) for case in seen.cases):
+            for words, change in OF_VALUES.items():
+                told = f"Your result is the right one if {words} stood in the place of the values of {names[at]}."
+                yield told, _at({at}, functools.partial(_composed, change))
     for i, j in itertools.combinations(places, 2):
         if all(type(case[i]) is type(case[j]) for case in seen.cases):
             yield f"Your result is the right one with {names[i]} and {names[j]} in each other's place.", _swapped(i, j)
@@ -115,6 +127,14 @@ def _is_real(value: object) -> bool:
     return (isinstance(value, Tensor) and value.is_floating_point()) or type(value) is float
 
 
+def _composed(change: Callable[[Tensor], Tensor], function: Callable) -> Callable:
+    def other(*args):
+        value = function(*args)
+        return change(value) if isinstance(value, Tensor) else _each(change, value)
+
+    return other
+
+
 def _holds_tensors(value: object) -> bool:
     return isinstance(value, tuple) and any(isinstance(one, Tensor) or _holds_tensors(one) for one in value)
 
@@ -129,8 +149,8 @@ def _in_part(k: int, change: Callable[[Tensor], Tensor], value: tuple) -> tuple:
     return tuple(_each(change, one) if at == k % len(value) else one for at, one in enumerate(value))
 
 
-def _of(change: Callable[[Tensor], Tensor], value: Tensor | float | tuple) -> Tensor | float | tuple:
-    if isinstance(value, tuple):
+def _of(change: Callable, value: object) -> object:
+    if isinstance(value, tuple | types.FunctionType):
         return change(value)
     if isinstance(value, Tensor):
         return change(value.detach())

@@ -130,9 +130,11 @@ def named(seen: Evidence, pairs: Pairs) -> str:
         return ""
     cases, ratios, gaps = [], [], []
     for i, (a, b) in pairs.items():
-        if not (a.isfinite() == b.isfinite()).all():
+        if (b.isfinite() & ~a.isfinite()).any():
             return ""
         a, b = a[a.isfinite()], b[a.isfinite()]
+        if b.isnan().any():  # divided by nothing: the other cases tell
+            continue
         if a.numel() and not ((a == 0).all() and (b == 0).all()):
             cases.append(i)
             ratios.append(_one(b[a != 0] / a[a != 0]) if (a != 0).any() and not (b[a == 0] != 0).any() else math.nan)

@@ -39,7 +39,9 @@ def _codes(draw):
         scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.98, 0.98]).double().log()
         return mean, scale + 0.02 * draw(B, 7)
 
-    return [units(B) for B in (3, 5, 40, 200)]
+    cases = [units(B) for B in (3, 5, 40, 200)]
+    mean, log_scale = units(8)
+    return [*cases, (0.01 * mean, log_scale)]  # no unit is in use
 
 
 def _wrong(active=lambda mu, s: mu.var(0) > 0.01, nats=lambda mu, s: _unit_use(mu, s)[1]):
