@@ -404,3 +404,27 @@ def test_a_size_less_one_is_told_though_one_case_divides_by_nothing():
     some = Exercise("Mean.", lambda x: x.mean(0) + 1, lambda seed: [(c[0],) for c in cases(seed)], {})
     by_one_less = some.judge(lambda x: (x.mean(0) + 1) * len(x) / (len(x) - 1) if len(x) > 1 else x[0] * torch.nan)
     assert "n / (n - 1), n the length of axis 0 of x times the right one" in by_one_less.diagnosis
+
+
+def test_inputs_of_one_size_alone_tell_a_changed_place_too():
+    def slope(phi):
+        return torch.sigmoid(phi) * (1 - torch.sigmoid(phi)) * (1 + phi)
+
+    def numbers(seed):
+        return [(torch.tensor(value, dtype=torch.float64),) for value in (0.3, -1.2, 2.0, 0.7)]
+
+    verdict = Exercise("Slope.", slope, numbers, {}).judge(lambda phi: torch.sigmoid(phi) * (1 + phi))
+    assert "a factor is missing" in verdict.diagnosis
+
+
+def test_an_input_whose_numbers_lie_far_apart_is_told():
+    def some(seed):
+        return [(x * (50 if k == 3 else 1),) for k, (x, *_) in enumerate(cases(seed))]
+
+    def shares(x):
+        return (x - x.max()).exp()
+
+    verdict = Exercise("Shares.", shares, some, {}).judge(lambda x: (x - x.max()).exp() + 1e-4 * (x.abs().amax() > 20))
+    assert "those where x holds large numbers (beyond 20)" in verdict.diagnosis
+    apart = Exercise("Shares.", shares, some, {}).judge(lambda x: (x - x.max()).exp() + 1e-2 * x.std() * (x.std() > 5))
+    assert "those where" in apart.diagnosis

@@ -64,6 +64,17 @@ class Evidence:
         wrong = set(self.wrong)
         return [i for i in range(len(self.received)) if i not in wrong]
 
+    @cached_property
+    def sizes(self) -> list[tuple]:
+        """What tells the sizes of the cases apart; where all declared ones have one size, each counts as another."""
+        sizes = [size_of(case) for case in self.cases]
+        same = len(set(sizes[: self.declared])) == 1 < self.declared
+        return [(*size, i) for i, size in enumerate(sizes)] if same else sizes
+
+    def size(self, i: int) -> tuple:
+        """The size of a case."""
+        return self.sizes[i]
+
     def is_finite(self, i: int) -> bool:
         """Whether a case gave numbers all of which are finite: NaN stays NaN whatever comes in."""
         value = self.received[i].value

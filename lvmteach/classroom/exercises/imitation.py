@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.compare import ATOL, RTOL
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 from lvmteach.classroom.exercises.mutation import Mutant, mutants
 from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twists_of
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
@@ -169,7 +169,7 @@ def _fits(seen: Evidence, other: Callable, until: float) -> bool:
 
 def telling(seen: Evidence) -> bool:
     """Whether there are wrong results of two sizes at least: an error says too little."""
-    return seen.informative and len({size_of(seen.cases[i]) for i in seen.numbers}) >= 2
+    return seen.informative and len({seen.size(i) for i in seen.numbers}) >= 2
 
 
 def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 CASES = 3  # wrong ones on which a law is tried; it must be broken on two of different sizes at least
 
@@ -31,7 +31,7 @@ def property_lost(seen: Evidence) -> Diagnosis | None:
     for name, pairs in seen.wrong_parts.items():
         every = [a for i, (a, _) in seen.parts[name].items() if i < seen.declared and a.numel()]
         wrong = [b for a, b in pairs.values() if not near(a, b) and b.isfinite().all()]
-        if len({size_of(seen.cases[i]) for i in pairs}) < 2 or len(every) < 3 or len(wrong) < 2:
+        if len({seen.size(i) for i in pairs}) < 2 or len(every) < 3 or len(wrong) < 2:
             continue
         for holds, lost, test in _properties():
             if all(test(a) for a in every) and not any(map(test, wrong)):
@@ -91,7 +91,7 @@ def broken(seen: Evidence) -> Diagnosis | None:
 
 
 def _of_different_sizes(seen: Evidence, cases: list[int]) -> list[int]:
-    chosen = {size_of(seen.cases[i]): i for i in reversed(cases)}
+    chosen = {seen.size(i): i for i in reversed(cases)}
     return sorted(chosen.values())[:CASES]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 from lvmteach.classroom.exercises.probing import taken_apart
 from lvmteach.classroom.exercises.relations import Pairs, enough
 from lvmteach.classroom.exercises.running import copied, many_calls
@@ -104,7 +104,7 @@ def _step(way: str, inputs: tuple[str, ...]) -> Diagnosis:
 
 def _way(seen: Evidence, pairs: Pairs, given: dict[int, Tensor]) -> str:
     """How the received numbers come of the right ones and the given; '' if they do not, or too few tell."""
-    if set(pairs) - set(given) or len({size_of(seen.cases[i]) for i in pairs}) < 2 or not enough(_finite(pairs)):
+    if set(pairs) - set(given) or len({seen.size(i) for i in pairs}) < 2 or not enough(_finite(pairs)):
         return ""
     for words, way in WAYS.items():
         if all(_made(way, a, given[i], b) for i, (a, b) in pairs.items()):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 Pairs = dict[int, tuple[Tensor, Tensor]]  # case -> right, received
 
@@ -126,7 +126,7 @@ def sign(pairs: Pairs) -> str:
 
 def named(seen: Evidence, pairs: Pairs) -> str:
     """One factor or one summand too much, the same in all entries of a case: a named constant or a size."""
-    if len({size_of(seen.cases[i]) for i in pairs}) < 2:
+    if len({seen.size(i) for i in pairs}) < 2:
         return ""
     cases, ratios, gaps = [], [], []
     for i, (a, b) in pairs.items():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.difference import as_tensor
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 OVER = {"summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod}
 
@@ -24,10 +24,7 @@ def of_another(seen: Evidence) -> Diagnosis | None:
     """The right numbers added up, averaged, turned, cut, or put in another order of axes; one reason for all cases."""
     cases = [i for i in seen.wrong if i < seen.declared] or seen.wrong
     pairs = [(seen.expected[i].value, seen.received[i].value) for i in cases]
-    if (
-        any(theirs is None or ours is None for ours, theirs in pairs)
-        or len({size_of(seen.cases[i]) for i in cases}) < 2
-    ):
+    if any(theirs is None or ours is None for ours, theirs in pairs) or len({seen.size(i) for i in cases}) < 2:
         return None
     if all(isinstance(value, tuple | list) for pair in pairs for value in pair):
         return _of_several(pairs)

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near, size_of
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 from lvmteach.classroom.exercises.running import leaves
 
+MUCH = 4  # times as much as in any right case is no chance
 FEW = 3  # right cases, if what the wrong ones have is a matter of their structure
 MANY = 5  # right cases, if a case holds too little to tell much
 
@@ -40,6 +41,22 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
 def mostly_right(seen: Evidence) -> Diagnosis | None:
     """The same, where it is likelier than any other reason."""
     return special_inputs(seen) if len(seen.right) >= 2 * len(seen.wrong) else None
+
+
+# Of an argument's finite numbers: what may be larger in some cases than in all others.
+EXTREMES: dict[str, Callable[[Tensor], float]] = {
+    "the numbers of {} lie much further apart than elsewhere": lambda x: (x.max() - x.min()).item(),
+    "the numbers of {} are much larger than elsewhere": lambda x: x.abs().max().item(),
+}
+
+
+def _is_extreme(seen: Evidence, at: int, measure: Callable[[Tensor], float], i: int) -> bool:
+    """Whether a wrong case has much more of something than any right one."""
+    values = [(k, seen.argument(k, at)) for k in (*seen.right, i)]
+    if not all(_is_real(value) and value.isfinite().all() for _, value in values):
+        return False
+    *right, this = (measure(value.detach().double()) for _, value in values)
+    return i not in seen.right and len(right) >= FEW and this > MUCH * max(right)
 
 
 def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
@@ -99,6 +116,8 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"two entries of {name} along axis {axis} are alike",
                 lambda i, at=at, axis=axis: i >= seen.declared and _has_equals(seen.argument(i, at), axis),
             )
+        for words, measure in EXTREMES.items():
+            yield words.format(name), functools.partial(_is_extreme, seen, at, measure)
         yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
         yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
@@ -156,7 +175,7 @@ def depends_on_others(seen: Evidence) -> Diagnosis | None:
     told: dict[int, set] = {}
     for i in seen.wrong:
         for axis in _mixed(seen, i):
-            told.setdefault(axis, set()).add(size_of(seen.cases[i]))
+            told.setdefault(axis, set()).add(seen.size(i))
             if len(told[axis]) >= 2:
                 return Diagnosis(
                     f"Along axis {axis} of your result the numbers influence each other: when the other data change, "
