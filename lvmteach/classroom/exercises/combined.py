@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,12 +12,14 @@ from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 IN_EVERY_CASE = "In every case "
 
 
-def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable]) -> Diagnosis | None:
+def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable], until: float) -> Diagnosis | None:
     """What relates the student's results to those of a declared misconception, on every declared case."""
     if not seen.informative or not any(i < seen.declared for i in seen.wrong):
         return None
     cases = seen.cases[: seen.declared]
     for sentence, wrong in misconceptions.items():
+        if time.process_time() > until:
+            return None
         theirs = [seen.try_again(wrong, case) for case in cases]
         if any(one.error is not None or one.value is None for one in theirs):
             continue

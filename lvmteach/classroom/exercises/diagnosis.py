@@ -35,7 +35,7 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     for search in (imitation.transformed, imitation.changed_in_one_place):
         if (found := search(seen, until)) is not None:
             return found
-    if (found := combined.with_a_misconception(seen, misconceptions)) is not None:
+    if (found := combined.with_a_misconception(seen, misconceptions, until + LONGER)) is not None:
         return found
     for search in (imitation.changed_in_two_places, quantities.of_a_step):
         if (found := search(seen, until + LONGER)) is not None:
@@ -52,7 +52,8 @@ def what_is_lost(seen: Evidence) -> Diagnosis | None:
     """What holds for every right result and not for the student's: told where no reason has been found."""
     if any(theirs.timed_out for theirs in seen.received) or seen.right_but_altered:
         return None
-    return laws.property_lost(seen) or laws.broken(seen)
+    until = seen.began + SECONDS + 2 * LONGER
+    return laws.property_lost(seen) or (laws.broken(seen) if time.process_time() < until else None)
 
 
 def gone_through_twice(seen: Evidence) -> Diagnosis | None:
