@@ -125,6 +125,8 @@ def disagreements(name: str, *planted: tuple[str, str, str]) -> Iterator[str]:
             yield from differences(one, fields, said)
 
 
+# Thousands of calls alike: their shapes are checked at the stills below and in test_explorable_numbers.py.
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize("name", NAMES)
 def test_both_halves_agree(name):
     assert len(cases(name).settings()) >= 200
@@ -132,6 +134,7 @@ def test_both_halves_agree(name):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("name", "bug"), [(name, bug) for name in NAMES for bug in cases(name).BUGS], ids=lambda part: str(part)[:60]
 )

@@ -19,6 +19,9 @@ from lvmteach import mixtures
 from lvmteach.mixtures import Mixture, Prior
 from lvmteach.runtime import seeded
 
+# Hundreds of fits, step by step: shapes are checked where each fit has its own tests.
+pytestmark = pytest.mark.usefixtures("as_users_run_it")
+
 N, D = 60, 4
 # The data have width 1. At a shift of 1e9 they have steps of 1e-7, and so has any mean: a log density is then known to
 # about 1e-7 times its slope. 1e-5 is above that, and far below what squares that cancel leave: 1e18 eps = 200.

@@ -80,8 +80,8 @@ def test_bounds_import_costs_little_beside_torch():
         "from time import process_time as now; a = now(); import torch; b = now(); import lvmteach.bounds; c = now(); "
         "print((c - b) / (b - a))"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
-    assert min(float(run.stdout) for run in runs) < 0.1
+    run = lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: E731
+    assert any(float(run().stdout) < 0.1 for _ in range(3))
 
 
 # Found by what they are for: a command that a plain installation names may use none of them.

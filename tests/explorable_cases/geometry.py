@@ -13,7 +13,8 @@ def settings():
         for i, (a, w, n, r) in enumerate(starts)
     ]
     rng = np.random.default_rng(0)
-    more = [{"angle": a, "ratio": 4.0, "steps": 40 * "M" + "E"} for a in rng.uniform(-90, 90, 40).round(1).tolist()]
+    angles = rng.uniform(-90, 90, 40).round(1).tolist()
+    more = [{"angle": a, "ratio": 4.0, "steps": (8 if i % 4 else 40) * "M" + "E"} for i, a in enumerate(angles)]
     return [*found, *more, *({**one, "ratio": 1.0} for one in more)]
 
 

@@ -40,7 +40,7 @@ def payload() -> dict[str, Any]:
 
 def compute(values: Values, data: dict[str, Any]) -> Result:
     fits, at, z = mixtures(data), data["sizes"].index(values.C), numbers(values.z)
-    each = torch.stack([torch.stack([gain(data[codes], one) for one in fits]) for codes in ("seen", "fresh")])
+    each = gains(numbers(data["seen"]).reshape(-1, 2), numbers(data["fresh"]).reshape(-1, 2), fits)
     return Result(log_likelihood(z[None], fits[at])[0], log_normal(z), *each[:, at], *each)
 
 
@@ -51,10 +51,11 @@ def mixtures(data: dict[str, Any]) -> list[Mixture]:
     return [Mixture(w, m, cov[:, [0, 1, 1, 2]].reshape(-1, 2, 2)) for w, m, cov in zip(*split, strict=True)]
 
 
-def gain(codes: Any, mixture: Mixture) -> Tensor:
-    """What a code's log prior gains over N(0, I) on average, in nats."""
-    z = numbers(codes).reshape(-1, 2)
-    return (log_likelihood(z, mixture) - log_normal(z)).mean()
+def gains(seen: Tensor, fresh: Tensor, fits: list[Mixture]) -> Tensor:
+    """What a code's log prior gains over N(0, I) on average, in nats: on both lists of codes (n, 2), under each fit."""
+    z = torch.cat([seen, fresh])
+    each = torch.stack([log_likelihood(z, fit) for fit in fits]) - log_normal(z)  # (fits, codes)
+    return torch.stack([part.mean(1) for part in each.split([len(seen), len(fresh)], 1)])
 
 
 def log_normal(z: Tensor) -> Tensor:
