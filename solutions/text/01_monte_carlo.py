@@ -108,7 +108,7 @@ assert 0.93 < held < 0.97  # 0.95 ± 4 standard errors of a share of 2000
 #
 # You want $P(Z > c)$ for $Z \sim \mathcal N(0, 1)$ and draw from $q = \mathcal N(a, 1)$. The notebook put $a$ at the edge, $a = c$. Which $a$ makes the variance of one draw smallest?
 #
-# - `c`, a tensor of any shape, of either sign. Result: the best $a$ for each, of the same shape, right to six digits.
+# - `c`, a tensor of any shape, from $-3$ to $30$. Result: the best $a$ for each, of the same shape, to a relative error of $10^{-6}$.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -155,7 +155,7 @@ for one, a in zip(c.tolist(), best_shift(c).tolist(), strict=True):
 #
 # *10 minutes, difficulty 1 of 3, from notebook 01 "Weights live as logarithms"*
 #
-# Return $\log \frac 1K \sum_k w_k$, in nats, for weights of any size.
+# Return $\log \frac 1K \sum_k w_k$, in nats, however large or small the weights are.
 #
 # - `log_w` $(K, \dots)$: $\log w_k$, from $-2000$ to $900$ and beyond; $-\infty$ for a weight of zero, though never for
 #   all weights of a column.
@@ -214,7 +214,7 @@ assert np.allclose(runs[:5], scipys, rtol=1e-12)  # rounding
 #
 # Return $\mathrm{ESS} = (\sum_k w_k)^2 / \sum_k w_k^2$.
 #
-# - `log_w` $(K, \dots)$: as before, of any size.
+# - `log_w` $(K, \dots)$: as in exercise 01.3, with the same range, and $-\infty$ for a weight of zero.
 # - Result: `log_w.shape[1:]`, a number of draws between 1 and $K$.
 #
 # <details><summary>Hint 1</summary>
@@ -399,7 +399,8 @@ plots.show(fig, alt="A wide prior and three equally narrow bells under it, one f
 # proposals whether it breaks: whether $\mathbb E_q[w^2]$ is infinite.
 #
 # - `var_p` $(D)$: the target's variances. `var_q` $(C, D)$: those of the proposals. Variances, not scales.
-# - Result: a tensor of truth values, shape $(C)$, `True` for a proposal that breaks.
+# - Result: a tensor of truth values, shape $(C)$, `True` for a proposal that breaks. Where a variance lies on the boundary, `2 * var_q` and `var_p` are the same
+#   floating point number.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -454,8 +455,8 @@ for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
 # coordinates. Derive $\mathbb E_q[w^2] = \int p(z)^2 / q(z)\, dz$, and return its logarithm.
 #
 # - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances.
-# - Result: $(C)$, in nats; `math.inf` where the integral diverges, on the boundary too, never NaN. $D$ may be in the
-#   hundreds.
+# - Result: $(C)$, in nats; `math.inf` where the integral diverges, never NaN. No pair lies on the boundary: rounding would
+#   decide there. $D$ may be in the hundreds.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -552,7 +553,7 @@ check.what_ess_knows(answer)
 #
 # A fitted proposal $q$ is narrow, so you mix in a wide one: $m(z) = (1 - \epsilon)\, q(z) + \epsilon\, q_{\text{wide}}(z)$. Return the log weights $\log p(z_k) - \log m(z_k)$ of draws from $m$.
 #
-# - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ upwards. `share`: $\epsilon$, a number, $0 < \epsilon < 1$.
+# - `log_p`, `log_q`, `log_wide`, all $(K, \dots)$: log densities of the target and of the two parts at the draws, from $-2000$ to $900$. `share`: $\epsilon$, a number, $0 < \epsilon < 1$.
 # - Result: the same shape, in nats.
 #
 # <details><summary>Hint 1</summary>

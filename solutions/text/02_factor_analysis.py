@@ -270,7 +270,7 @@ for name, q_mean, q_cov in (("posterior", mean, cov), ("moved", mean + 0.3, cov)
 #
 # The columns come in groups, say one for each instrument, and the columns of a group share a noise variance. Factor analysis (one column a group) and PPCA (one group) are the extremes. Derive the M step from $Q$. Return the pair `(W, psi)`.
 #
-# - `x` $(N, D)$, `mu` $(D)$: data, and their mean, which the M step keeps. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers: the group of each column.
+# - `x` $(N, D)$: data. `mu` $(D)$: the model's mean, which the M step keeps; it need not be the mean of `x`. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers from 0 on, not all of which need occur: the group of each column.
 # - `W` $(D, L)$; `psi` $(D)$, variances, equal within a group.
 #
 # <details><summary>Hint 1</summary>
@@ -339,7 +339,7 @@ assert traces["PPCA"][-1] < traces["two groups"][-1] < traces["factor analysis"]
 #
 # in nats, the larger the better. $k_L$ is the number of *free* parameters: do not count those that only rotate the latents.
 #
-# - `S` $(D, D)$, the data's covariance, divided by $N$; `N`, the number of data. Result: $(D - 1)$.
+# - `S` $(D, D)$, $D \ge 2$, the data's covariance, divided by $N$; `N`, the number of data. Result: $(D - 1)$.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -570,7 +570,7 @@ plots.show(
 #
 # An instrument cannot report values above a limit: in the *last* column every entry above `limit` is NaN, and only those. These entries are missing *not* at random, and the mechanism is known. Return the data with each hole at its conditional expectation given what was seen in the row *and that it is a hole*.
 #
-# - `x` $(N, D)$ with NaN in the last column only; `mu`, `W`, `psi` as before, and known; `limit`, a number. Leave `x` itself as it is.
+# - `x` $(N, D)$ with NaN in the last column only ($D$ may be 1: then nothing else was seen); `mu`, `W`, `psi` as before, and known; `limit`, a number. Leave `x` itself as it is.
 # - Result: $(N, D)$, no NaN.
 #
 # <details><summary>Hint 1</summary>

@@ -356,7 +356,7 @@ for c in range(3):
 # data. The second is round, has scale $s$ in every direction, and sits on datum $n$. Return
 # `(weights, means, covariances)`, with weights of one half each.
 #
-# - `x` $(N, D)$; `n` an index; `s` a scale, a number.
+# - `x` $(N, D)$; `n` an index, from $0$ to $N - 1$; `s` a scale, a number.
 # - Results: $(2)$, $(2, D)$, $(2, D, D)$, the wide component first.
 #
 # <details><summary>Hint 1</summary>
@@ -637,7 +637,7 @@ plots.show(fig, alt="BIC against the number of components for full, tied and sph
 # Nothing in EM needs a Gaussian. Let $x \in \{0, 1\}^D$ and $p(x \mid z = c) = \prod_d p_{cd}^{x_d} (1 - p_{cd})^{1 - x_d}$. Derive both steps, and write one step of EM
 # from scratch.
 #
-# - `x` $(N, D)$, zeros and ones, with up to a thousand columns; `weights` $(C)$; `p` $(C, D)$, strictly between 0 and 1.
+# - `x` $(N, D)$, zeros and ones in float64, with up to a thousand columns; `weights` $(C)$; `p` $(C, D)$, strictly between 0 and 1.
 # - Result: the pair `(weights, p)` after one E and one M step.
 #
 # <details><summary>Hint 1</summary>

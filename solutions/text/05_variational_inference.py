@@ -23,12 +23,12 @@
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $m, s$ | `m`, `s` | $B \times L$ | mean and standard deviation of $q(z \mid x)$ |
+# | $m, s$ | `m`, `s` | $B \times L$ | mean and standard deviation of $q(z \mid x)$, exercises 05.6 and 05.7 |
 # | $\log p(x, z)$ | `log_p_xz` | $N \times C$ | log joint, one datum per row, one state of $z$ per column, nats |
 # | $q(z)$ | `q` | $N \times C$ | a distribution in each row |
 # | $W, \sigma$ | `W`, `noise` | $D \times L$, number | linear decoder, standard deviation of its noise |
 # | $\mu, \Sigma$ | `mu`, `cov` | $D$, $D \times D$ | mean and covariance of a target Gaussian |
-# | $m_{nl}$ | `m` | $N \times L$ | probability under $q$ that switch $l$ is on |
+# | $m_{nl}$ | `m` | $N \times L$ | probability under $q$ that switch $l$ is on, exercise 05.10 |
 #
 # **How it works** Fill in a function where it says so, run its cell, then the check below it. The check hands your
 # function back once it passes. Until then it hands back the reference, and says so, so every later cell runs and
@@ -161,7 +161,8 @@ for width, ours in ((s[i].item(), reverse[i].item()) for i in (8, 48, 88)):
 # Now $z$ is one of $C$ states, so every expectation is a sum. Return
 # $\mathrm{ELBO} = \mathbb E_q[\log p(x, z) - \log q(z)]$ for each datum.
 #
-# - `log_p_xz` $(N, C)$: the log joint, nats, from $-2000$ to $900$, and $-\infty$ for an impossible state.
+# - `log_p_xz` $(N, C)$: the log joint, nats, from $-2000$ to $900$, and $-\infty$ for an impossible state; in each
+#   row at least one state is possible.
 # - `q` $(N, C)$: a distribution in each row. It may be zero somewhere; such a state contributes nothing, even if it is
 #   impossible.
 # - Result: $(N)$, nats; $-\infty$ where $q$ believes in an impossible state.
@@ -214,7 +215,7 @@ assert abs(bounds["prior"] - sum(a * math.log(b) for a, b in zip(prior, likeliho
 # On paper: show that $\log p(x) - \mathrm{ELBO} = \mathrm{KL}(q \Vert p(z \mid x))$. Then show, by $\log a \le a - 1$, that
 # this is never negative. So the ELBO is a bound. In code: return the right-hand side.
 #
-# - `log_p_xz`, `q` $(N, C)$ as before. In each row at least one state is possible.
+# - `log_p_xz`, `q` $(N, C)$ as before.
 # - Result: $(N)$, nats, never negative but for rounding; $\infty$ where $q$ believes in an impossible state.
 #
 # <details><summary>Hint 1</summary>
@@ -553,7 +554,7 @@ for rho in (0.9, 0.99):
 # $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$. The M step of variational EM for the noise: which $\sigma^2$ maximises the ELBO of
 # all data together, if $W$, $b$ and $q$ are held fixed? One $\sigma^2$ for all data and all columns. Derive it, and return it.
 #
-# - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities.
+# - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities, 0 and 1 among them.
 # - Result: one number, the variance $\sigma^2$, not $\sigma$.
 #
 # <details><summary>Hint 1</summary>

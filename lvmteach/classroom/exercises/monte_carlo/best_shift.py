@@ -35,6 +35,7 @@ def _thresholds(draw):
         (draw(5),),
         (8 + draw(2, 3),),
         (25 + draw(2),),
+        (torch.tensor([-3.0, 30.0], dtype=torch.float64),),  # the ends of the range
     ]
 
 

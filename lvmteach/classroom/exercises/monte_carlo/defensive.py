@@ -25,6 +25,7 @@ def _densities(draw):
         (draw(4, 2), 3 * draw(4, 2), draw(4, 2) - 2, 0.3),
         (*far, 0.1),
         (*needle, 0.05),
+        (900 + draw(3), 890 + draw(3), 880 + draw(3), 0.2),  # of small units
         (draw(4, 2), draw(4, 2) + apart, draw(4, 2) + apart, 0.2),
     ]
 
