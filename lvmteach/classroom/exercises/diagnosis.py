@@ -7,15 +7,27 @@ different sizes at least.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from lvmteach.classroom.exercises import combined, imitation, laws, places, quantities, relations, shapes, whereabouts
+from lvmteach.classroom.exercises import (
+    combined,
+    imitation,
+    laws,
+    places,
+    quantities,
+    relations,
+    shapes,
+    simpler,
+    whereabouts,
+)
 from lvmteach.classroom.exercises.cases import Stream
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 
 SECONDS = 1.2  # after the answer came in: a verdict that comes late is not read
+LAST = 1.6  # for what needs no search
 LONGER = 0.2  # for two changes at once, which need what was found of one
 
 
@@ -25,8 +37,10 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
         return None
     until = max(seen.began + SECONDS, time.process_time() + LONGER)
     for look in (
-        own_draws, relations.an_argument, relations.always_the_same, relations.exchanged,
-        shapes.of_another, relations.of_the_right_one, relations.small_error, whereabouts.mostly_right,
+        own_draws, relations.an_argument, relations.always_the_same, relations.a_size, relations.exchanged,
+        relations.one_ahead,
+        shapes.of_another, relations.of_the_right_one, relations.single_precision,
+        relations.small_error, whereabouts.mostly_right,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
@@ -35,15 +49,21 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     for search in (imitation.transformed, imitation.changed_in_one_place):
         if (found := search(seen, until)) is not None:
             return found
+    if (found := quantities.counted_wrongly(seen, until + LONGER)) is not None:
+        return found
     if (found := combined.with_a_misconception(seen, misconceptions, until + LONGER)) is not None:
         return found
-    for search in (imitation.changed_in_two_places, quantities.of_a_step):
+    if (found := relations.along_an_axis(seen)) is not None:
+        return found
+    for search in (quantities.of_a_step, imitation.changed_in_two_places):
         if (found := search(seen, until + LONGER)) is not None:
             return found
+    last = max(seen.began + LAST, time.process_time() + LONGER)
     for look in (
-        whereabouts.special_inputs, places.entries, whereabouts.ignored, places.rows, whereabouts.depends_on_others,
+        whereabouts.special_inputs, places.entries, places.truth, whereabouts.ignored, places.rows,
+        functools.partial(simpler.right_when_simpler, until=last), whereabouts.depends_on_others, relations.one_factor,
     ):  # fmt: skip
-        if (found := look(seen)) is not None:
+        if time.process_time() < last and (found := look(seen)) is not None:
             return found
     return None
 

@@ -159,6 +159,12 @@ class Exercise:
             return False
         return all(self._symptom(case, right, attempt(other, case, self.seconds)) is None for other in self.also_right)
 
+    def _agreed_on_reals(self, case: Case) -> bool:
+        """Of a choice between equals there may be two right ones."""
+        value = attempt(self.reference, case, self.seconds).value
+        parts = self.compare.parts(value, self._inputs(case)).values() if value is not None else ()
+        return any(part.is_floating_point() for part in parts) and self._agreed(case)
+
     def _takes_these_arguments(self, answer: Callable) -> bool:
         try:
             inspect.signature(answer).bind(*inspect.signature(self.reference).parameters)
@@ -222,19 +228,20 @@ class Exercise:
     def _in_part(self, seen: Evidence) -> str:
         """Two mistakes at once match no misconception everywhere; on some cases one of them may.
 
-        It is named if no other one does the same, on two wrong results of different sizes at least. Truth values are
-        too few to tell.
+        It is named if no other one does the same, on two wrong results of different sizes at least, and on half of
+        them. Truth values are too few to tell.
         """
-        fitting = []
+        fitting, declared = [], [i for i in seen.wrong if i < seen.declared]
         for sentence, wrong in self.misconceptions.items():
-            sizes = set()
-            for i in (i for i in seen.wrong if i < seen.declared):
+            sizes, many = set(), 0
+            for i in declared:
                 value = seen.received[i].value
                 if value is not None and getattr(value, "dtype", None) != torch.bool:
                     outcome = attempt(wrong, seen.cases[i], self.seconds)
                     if self._alike(outcome, seen.received[i]):
                         sizes.add(size_of(seen.cases[i]))
-            if len(sizes) >= 2:
+                        many += 1
+            if len(sizes) >= 2 and 2 * many >= len(declared):
                 fitting.append(sentence)
         return f"One thing that fits here: {fitting[0]}" if len(fitting) == 1 else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -12,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.compare import ATOL, RTOL
+from lvmteach.classroom.exercises.compare import ATOL, RTOL, Close
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
-from lvmteach.classroom.exercises.mutation import Mutant, mutants
+from lvmteach.classroom.exercises.mutation import Mutant, mutants, other_than_of_values
 from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twists_of
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
@@ -68,7 +69,7 @@ Input = Callable[[tuple], tuple]  # another input in place of a case
 
 def transformed(seen: Evidence, until: float) -> Diagnosis | None:
     """The reference, given something else: an argument transformed, two swapped."""
-    if not telling(seen):
+    if not telling(seen) or not _reals(seen):
         return None
     first, candidates = seen.numbers[0], []
     with many_calls(HANGS) as call:
@@ -102,6 +103,8 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
             for words, change in OF_VALUES.items():
                 told = f"Your result is the right one if {words} stood in the place of the values of {names[at]}."
                 yield told, _at({at}, functools.partial(_composed, change))
+    yield from _less(seen)
+    yield from _twice(seen)
     for i, j in itertools.combinations(places, 2):
         if all(type(case[i]) is type(case[j]) for case in seen.cases):
             yield f"Your result is the right one with {names[i]} and {names[j]} in each other's place.", _swapped(i, j)
@@ -109,6 +112,48 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
         for words in ("squared", "its root"):  # variances for scales
             told = f"Your result is the right one for another input: {names[i]} and {names[j]}, each {words}."
             yield told, _at({i, j}, TRANSFORMS[words])
+
+
+def _less(seen: Evidence) -> Iterator[tuple[str, Input]]:
+    """Truth values exchanged; the first or last entry left out of all arguments that share a length."""
+    for at, name in enumerate(seen.names[: len(seen.cases[0])]):
+        if all(isinstance(case[at], Tensor) and case[at].dtype == torch.bool for case in seen.cases):
+            yield f"Your result is the right one with True and False exchanged in {name}.", _at({at}, torch.logical_not)
+    lengths = [tuple(len(v) if isinstance(v, Tensor) and v.ndim else 0 for v in case) for case in seen.cases]
+    for first in range(len(lengths[0])):
+        places = {at for at in range(len(lengths[0])) if all(one[at] == one[first] > 0 for one in lengths)}
+        if places and min(places) == first:
+            names = " and ".join(seen.names[at] for at in sorted(places))
+            yield (
+                f"Your result is the right one without the first of {names} along axis 0.",
+                _at(places, lambda x: x[1:]),
+            )
+            yield (
+                f"Your result is the right one without the last of {names} along axis 0.",
+                _at(places, lambda x: x[:-1]),
+            )
+
+
+def _twice(seen: Evidence) -> Iterator[tuple[str, Input]]:
+    """The right results given back as arguments: a second round."""
+    values = [one.value for one in seen.expected]
+    results = [value if isinstance(value, tuple | list) else (value,) for value in values]
+    for many in sorted({1, min(map(len, results))}, reverse=True):
+        for first in range(len(seen.cases[0]) - many + 1):
+            pairs = [
+                (case[first + k], result[k])
+                for case, result in zip(seen.cases, results, strict=False)
+                for k in range(many)
+            ]
+            if all(isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape for a, b in pairs):
+                names = " and ".join(seen.names[first : first + many])
+
+                def again(case: tuple, first: int = first, many: int = many) -> tuple:
+                    value = seen.reference(*map(copied, case))
+                    made = value[:many] if isinstance(value, tuple | list) else (value,)
+                    return (*case[:first], *made, *case[first + many :])
+
+                yield f"Your result is that of a second round: the right one, given its own results as {names}.", again
 
 
 def _at(places: set[int], change: Callable[[Tensor], Tensor]) -> Input:
@@ -161,10 +206,18 @@ def _fits(seen: Evidence, other: Callable, until: float) -> bool:
     """Whether another function does what the answer does, on every case, and on two wrong ones of different sizes."""
     if not telling(seen) or time.process_time() > until:
         return False
-    return all(
-        seen.alike(seen.try_again(other, seen.cases[i]), seen.received[i])
-        for i in (*seen.numbers, *seen.right, *seen.wrong)
-    )  # the wrong ones first: most changes fail there
+    for i in (*seen.numbers, *seen.right, *seen.wrong):  # the wrong ones first: most changes fail there
+        made = seen.try_again(other, seen.cases[i])
+        if made.error is not None and i >= seen.declared:
+            continue  # an axis of length one, which the changed formula may not take
+        if not seen.alike(made, seen.received[i]):
+            return False
+    return True
+
+
+def _reals(seen: Evidence) -> bool:
+    """Whether results are real numbers: truth values stay the same under many a change of what is compared."""
+    return not any(isinstance(o.value, Tensor) and not o.value.is_floating_point() for o in seen.received)
 
 
 def telling(seen: Evidence) -> bool:
@@ -190,9 +243,11 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     first, probe = seen.numbers[0], taken_apart(function)
     candidates: list[tuple[Found, Callable]] = []
     tried = seen.tried.setdefault(function, [])
+    differ = _at_a_glance(seen, first)
     with many_calls(HANGS) as call:
         for n, mutant in enumerate(_mutants(function)):
-            if seen.alike(call(mutant.function, seen.cases[first]), seen.received[first]):
+            outcome = call(mutant.function, seen.cases[first])
+            if not differ(outcome) and seen.alike(outcome, seen.received[first]):
                 candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
             if _late(until, n):
                 break
@@ -200,15 +255,32 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
             other = probe.changed({at: twist})
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
-            if seen.alike(outcome, seen.received[first]):
+            if not differ(outcome) and seen.alike(outcome, seen.received[first]):
                 candidates.append((Found(twist.words, probe.spots[at].inputs), other))
             if _late(until, n):
                 break
     return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
 
 
+def _at_a_glance(seen: Evidence, i: int) -> Callable[[Outcome], bool]:
+    """Whether an outcome is another than the one received, told from one number, which is quick."""
+    theirs, compare = seen.received[i].value, seen.compare
+    if not isinstance(theirs, Tensor) or not theirs.numel() or not isinstance(compare, Close):
+        return lambda outcome: False
+    number = theirs.flatten()[0].item()
+    room = 2 * (compare.atol + compare.rtol * abs(number))
+
+    def differ(outcome: Outcome) -> bool:
+        value = outcome.value
+        if not isinstance(value, Tensor) or value.shape != theirs.shape:
+            return True
+        return math.isfinite(number) and not abs(value.flatten()[0].item() - number) <= room
+
+    return differ
+
+
 def _twists(seen: Evidence, probe: Probe | None, i: int) -> Iterator[tuple[int, Twist]]:
-    if probe is None:
+    if probe is None or not _reals(seen):
         return
     for at, value in probe.quantities(*map(copied, seen.cases[i])).items():
         for twist in twists_of(value, seen.names, seen.cases[i]):
@@ -223,7 +295,7 @@ def _late(until: float, n: int) -> bool:
 @functools.lru_cache(maxsize=256)
 def _mutants(function: Callable) -> tuple[Mutant, ...]:
     try:
-        return tuple(mutants(function))
+        return tuple(mutants(function, other_than_of_values))
     except (OSError, TypeError, SyntaxError, AttributeError):  # no source to change: a lambda, a partial
         return ()
 
@@ -264,7 +336,7 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
     if right is None:
         return None
     rows = [(at, twist, _row(seen, outcome, i, theirs)) for at, twist, outcome in tried]
-    rows = [one for one in rows if one[2] is not None and not torch.allclose(one[2], right)]
+    rows = [one for one in rows if not one[1].whole and one[2] is not None and not torch.allclose(one[2], right)]
     if len(rows) < 2:
         return None
     made = torch.stack([row for *_, row in rows])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import functools
 import inspect
+import pickle
 import textwrap
 import types
 from collections.abc import Callable, Iterator
@@ -45,6 +45,8 @@ OVER_ALL = {"sigmoid": "softmax", "logsigmoid": "log_softmax"}  # each number by
 AXES = {"sum", "mean", "logsumexp", "softmax", "log_softmax", "cumsum", "var", "std", "argmax", "cat", "stack",
         "any", "all", "max", "min", "amax", "amin", "prod", "diff", "flip", "roll"}  # fmt: skip
 
+FEW = (1, 2, 3, 5, 10, 20)  # rounds of a loop
+
 Change = Callable[[ast.AST], ast.AST | None]  # edits a node in place, or returns what replaces it
 
 
@@ -60,11 +62,11 @@ class Mutant(NamedTuple):
     function: Callable
 
 
-def mutants(function: Callable) -> Iterator[Mutant]:
-    """Each one-place change of a function written as a `def`."""
+def mutants(function: Callable, possible: Callable | None = None) -> Iterator[Mutant]:
+    """Each one-place change of a function written as a `def`. possible: as for `places`."""
     function = inspect.unwrap(function)
     tree = parsed(function)
-    for place in places(function, tree):
+    for place in places(function, tree, possible):
         changed = compiled(function, tree, place)
         if changed is not None:
             yield Mutant(place.kind, place.inputs, place.where, changed)
@@ -103,7 +105,7 @@ def places(function: Callable, tree: ast.Module, possible: Callable | None = Non
 
 def compiled(function: Callable, tree: ast.Module, *changed: Place) -> Callable | None:
     """The function with these places changed; None if that is no program."""
-    mutant = copy.deepcopy(tree)
+    mutant = pickle.loads(pickle.dumps(tree))  # five times as fast as a deep copy
     nodes = list(ast.walk(mutant))
     for place in changed:
         replacement = place.change(nodes[place.index])
@@ -170,6 +172,12 @@ def _half(at: str, node: ast.Compare) -> None:
         node.comparators[0] = ast.Constant(0.5)
 
 
+def other_than_of_values(node: ast.AST) -> Iterator[tuple[str, Change]]:
+    """The changes that cannot be made by changing the value of an expression: of a comparison, a call, a constant."""
+    if isinstance(node, ast.Compare | ast.Call | ast.Constant):
+        yield from changes(node)
+
+
 def _called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
@@ -188,6 +196,9 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
     )
     if name in DROPPED and (is_method or node.args):
         yield DROPPED[name], lambda n: n.func.value if is_method else n.args[0]
+    if name == "range" and isinstance(node.args[-1], ast.Constant) and node.args[-1].value > FEW[-1]:
+        for rounds in FEW:
+            yield "a loop has too few rounds", lambda n, r=rounds: n.args.__setitem__(-1, ast.Constant(r))
     if name in EXCHANGED and isinstance(node.func, ast.Attribute):
         for other in EXCHANGED[name]:
             said = f"{WORDS.get(other, other)} stands where {WORDS.get(name, name)} should"

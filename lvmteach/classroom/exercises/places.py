@@ -18,6 +18,8 @@ def entries(seen: Evidence) -> Diagnosis | None:
     if len(parts) != 1:
         return None
     ((name, pairs),) = parts.items()
+    if all(seen.received[i].value is not None and _is_truth(seen.received[i].value) for i in pairs):
+        return None  # words about sizes say nothing of them
     off = {i: ~torch.isclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True) for i, (a, b) in pairs.items()}
     total, wrong = sum(m.numel() for m in off.values()), sum(int(m.sum()) for m in off.values())
     if wrong < 2 or total - wrong < 2:
@@ -31,6 +33,25 @@ def entries(seen: Evidence) -> Diagnosis | None:
             whose = "numbers" if name == "result" else f"numbers of {seen.whose(name)}"
             return Diagnosis(f"Right in {total - wrong} of {total} {whose}; the others are {words}.")
     return None
+
+
+def truth(seen: Evidence) -> Diagnosis | None:
+    """Truth values that are wrong on one side only."""
+    both = [(seen.expected[i].value, seen.received[i].value) for i in seen.numbers]
+    if not both or not all(_is_truth(a) and _is_truth(b) and a.shape == b.shape for a, b in both):
+        return None
+    too_often, too_seldom = (sum(int((x & ~y).sum()) for x, y in pairs) for pairs in ([(b, a) for a, b in both], both))
+    if min(too_often, too_seldom) == 0 and max(too_often, too_seldom) >= 2:
+        said, is_ = ("True", "False") if too_often else ("False", "True")
+        return Diagnosis(
+            f"You say {said} too often: all {max(too_often, too_seldom)} wrong values are {is_} in the right answer. "
+            f"Which of those that you call {said} are {is_}, and what sets them apart?"
+        )
+    return None
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == torch.bool
 
 
 def rows(seen: Evidence) -> Diagnosis | None:

@@ -27,10 +27,14 @@ Change = Callable[[Any], Any]
 
 
 class Twist(NamedTuple):
-    """A change of a quantity, and what is then wrong. change: from its value and the call's arguments."""
+    """A change of a quantity, and what is then wrong. change: from its value and the call's arguments.
+
+    whole: whether the quantity is a whole number; so many things are, that two changes at once would fit by chance.
+    """
 
     words: str
     change: Callable[[Any, tuple], Any]
+    whole: bool = False
 
 
 # What may become of a quantity, and what is then said. Several that do the same are told as the first of them.
@@ -49,6 +53,7 @@ TWISTS: dict[str, tuple[str, Change]] = {
     "tens": ("a logarithm is to the base 10", lambda t: t / math.log(10)),
     "matrix": ("a matrix enters where its inverse should, or the reverse", lambda t: torch.linalg.inv(_square(t))),
     "unit": ("the identity stands where another matrix should", lambda t: _eye(_square(t))),
+    "plus": ("the identity is added where nothing should be", lambda t: t + _eye(_square(t))),
     "turned": ("a matrix stands transposed", lambda t: _matrix(t).mT),
     "diagonal": ("the diagonal alone of a matrix enters", lambda t: t * _eye(_square(t))),
     "flipped": ("an order is reversed", lambda t: _row(t).flip(0)),
@@ -117,7 +122,8 @@ class Probe:
             if deep and isinstance(helper, types.FunctionType) and (helper.__module__ or "").startswith(f"{ROOM}."):
                 with contextlib.suppress(OSError, TypeError, SyntaxError):
                     space[name] = self._compiled(helper, parameters, deep - 1)
-        definition.body = [_Wrap(self, function, parameters).visit(line) for line in definition.body]
+        wrap = _Wrap(self, function, parameters)
+        definition.body = [wrap.visit(line) for line in definition.body]
         exec(compile(ast.fix_missing_locations(tree), "<taken apart>", "exec"), space)
         return space[definition.name]
 
@@ -136,14 +142,28 @@ class _Wrap(ast.NodeTransformer):
 
     def __init__(self, probe: Probe, function: Callable, parameters: tuple[str, ...]):
         self.probe, self.function, self.parameters = probe, function, parameters
+        self.made_of: dict[str, set[str]] = {}  # a local name -> the parameters that it was made of
 
     def wrapped(self, node: ast.expr, text: str, names: set[str]) -> ast.expr:
-        inputs = tuple(name for name in self.parameters if name in names)
+        inputs = tuple(name for name in self.parameters if name in self.origins(names))
         self.probe.spots.append(Spot(text, inputs))
         at = ast.Constant(len(self.probe.spots) - 1)
         return ast.Call(ast.Name("_at", ast.Load()), [at, node], [])
 
+    def origins(self, names: set[str]) -> set[str]:
+        return {origin for name in names for origin in self.made_of.get(name, {name})}
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        names = _names(node.value)
+        made = super().generic_visit(node)
+        for target in node.targets:
+            for name in _names(target) - set(self.parameters):
+                self.made_of[name] = self.origins(names) & set(self.parameters)
+        return made
+
     def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Assign):
+            return self.visit_Assign(node)
         if not isinstance(
             node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Name | ast.Subscript | ast.Attribute | ast.Constant
         ):
@@ -156,8 +176,7 @@ class _Wrap(ast.NodeTransformer):
             return node
         if isinstance(node, ast.Attribute) and node.attr not in {"T", "mT", "pi"}:
             return node if isinstance(node.value, ast.Name) else super().generic_visit(node)
-        text = ast.unparse(node)
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        text, names = ast.unparse(node), _names(node)
         node = self.call(node) if isinstance(node, ast.Call) else super().generic_visit(node)
         return self.wrapped(node, text, names)
 
@@ -175,6 +194,10 @@ class _Wrap(ast.NodeTransformer):
         return node
 
 
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
 def _apply(change: Callable[[Any, tuple], Any], args: tuple, value: Any) -> Any:
     return change(value, args)
 
@@ -186,11 +209,13 @@ def twists_of(value: Any, names: Sequence[str], args: tuple) -> Iterator[Twist]:
         return
     for name in _twists_of(value):
         words, change = TWISTS[name]
-        yield Twist(words, lambda t, _, change=change: change(t))
+        yield Twist(words, lambda t, _, change=change: change(t), type(value) is int)
     if type(value) is int:
         for words, size in _sizes(names, args).items():
             if size(args) != value:
-                yield Twist(f"{words} stands where another number should", lambda t, given, size=size: size(given))
+                yield Twist(
+                    f"{words} stands where another number should", lambda t, given, size=size: size(given), True
+                )
     if isinstance(value, Tensor) and value.is_floating_point():
         for i, (name, other) in enumerate(zip(names, args, strict=False)):
             if isinstance(other, Tensor) and other.shape == value.shape and other.dtype == value.dtype:
@@ -222,7 +247,7 @@ def _sizes(names: Sequence[str], args: tuple) -> dict[str, Callable[[tuple], int
 
 def _twists_of(value: Any) -> Iterator[str]:
     if type(value) is int:
-        yield from ("less", "more")
+        yield from ("less", "more", "zero", "sign", "one", "double", "half", "square")
     if type(value) is float:
         yield from ("zero", "sign", "one", "double", "half", "inverse", "square", "root")
     if isinstance(value, Tensor) and value.is_floating_point():
@@ -230,7 +255,7 @@ def _twists_of(value: Any) -> Iterator[str]:
         if value.ndim >= 2 and value.shape[-1] == value.shape[-2] > 1:
             yield from ("turned", "diagonal")
         if value.ndim >= 2 and value.shape[-1] == value.shape[-2]:
-            yield from ("matrix", "unit")
+            yield from ("matrix", "unit", "plus")
         if value.ndim >= 1:
             yield "flipped"
         if value.requires_grad:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
-from lvmteach.classroom.exercises.probing import taken_apart
-from lvmteach.classroom.exercises.relations import Pairs, enough
-from lvmteach.classroom.exercises.running import copied, many_calls
+from lvmteach.classroom.exercises.probing import Twist, taken_apart
+from lvmteach.classroom.exercises.relations import Pairs, enough, named_factor
+from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 HANGS = 8.0  # seconds after which a case is given up
 # How a wrong result may come of the right one, a, and a quantity, t.
@@ -43,6 +43,7 @@ OF_INPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "the log of the sum of exponentials of {} over axis 0": lambda x: x.logsumexp(0) if x.ndim else x,
     "the log of the sum of exponentials of {} over its last axis": lambda x: x.logsumexp(-1) if x.ndim > 1 else x,
     "the exponential of {}": torch.exp,
+    "the exponential of the largest of {} over axis 0": lambda x: x.amax(0).exp() if x.ndim else x,
     "the square of {}": torch.square,
     "the trace of {}": lambda x: x.diagonal(dim1=-2, dim2=-1).sum(-1) if _is_square(x) else x,
     "the log determinant of {}": lambda x: torch.linalg.slogdet(x)[1] if _is_square(x) else x,
@@ -71,6 +72,78 @@ def _of_inputs(seen: Evidence, cases: list[int]) -> Iterator[tuple[str, str, dic
                     yield name, form, {i: change(x.detach().double()) for i, x in values.items()}
                 except (RuntimeError, IndexError):  # no such axis
                     continue
+
+
+def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
+    """A term of the formula that enters with another factor: found by leaving it out, whatever the factor is."""
+    cases = [i for i in (*seen.numbers, *seen.right) if seen.received[i].value is not None][:MOST]
+    rows = {i: (_all(seen, seen.expected[i], i), _all(seen, seen.received[i], i)) for i in cases}
+    rows = {i: (a, b) for i, (a, b) in rows.items() if a is not None and b is not None and a.shape == b.shape}
+    if len({seen.size(i) for i in rows if i in seen.wrong}) < 2:
+        return None
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for function in (seen.reference, *seen.models):
+        probe = taken_apart(function)
+        if probe is None or time.process_time() > until:
+            continue
+        with many_calls(HANGS) as call:
+            for at, spot in enumerate(probe.spots):
+                without = probe.changed({at: NOTHING})
+                if factor := _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i)):
+                    found.append((factor, spot.inputs))
+                if time.process_time() > until:
+                    break
+        if found:
+            factor, inputs = min(found, key=lambda one: (one[0] == "another number", len(one[1]) or 9))
+            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 3 else ""
+            return Diagnosis(COUNTED.get(factor, f"A term of the formula counts {factor} times."), place)
+    return None
+
+
+COUNTED = {
+    "-1": "A term of the formula has the wrong sign.",
+    "0": "A term of the formula is missing.",
+    "another number": "Right but for one term of the formula, which enters with another factor.",
+}
+NOTHING = Twist("a term is missing", lambda t, _: 0 * t)
+MOST = 9  # cases
+
+
+def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Callable[[int], Tensor | None]) -> str:
+    """How often a term counts, in words; '' if that does not explain all cases."""
+    factors, sizes, parts_of_it = {}, set(), False
+    for i, (a, b) in rows.items():
+        z = without(i)
+        if z is None or z.shape != a.shape:
+            return ""
+        term = a - z
+        there = term.abs() > 1e-6 * (a.abs() + z.abs() + 1e-3)
+        if not near(a[~there], b[~there]):
+            return ""
+        if there.any():
+            factor = 1 + (b - a)[there] / term[there]
+            if not torch.allclose(factor, factor[:1], rtol=1e-6, atol=1e-7):
+                return ""
+            factors[i] = factor[0].item()
+            parts_of_it |= not near(z, torch.zeros_like(z))
+            if there.sum() >= 3 and i in seen.wrong:
+                sizes.add(seen.size(i))
+    if len({seen.size(i) for i in factors if i in seen.wrong}) < 2:
+        return ""
+    some = [factors[i] for i in factors if i in seen.wrong]
+    if all(abs(one - some[0]) < 1e-6 * abs(some[0]) for one in some) and len(some) == len(factors):
+        return f"{some[0]:.4g}" if len(some) > 2 or sizes else ""
+    name = named_factor(seen, factors)
+    return name or ("another number" if len(sizes) >= 2 and parts_of_it else "")
+
+
+def _all(seen: Evidence, outcome: Outcome, i: int) -> Tensor | None:
+    """All numbers of an outcome in one row; None if any is not finite."""
+    if outcome.error is not None or outcome.value is None:
+        return None
+    parts = [p.double().flatten() for p in seen.compare.parts(outcome.value, seen.inputs(i)).values()]
+    row = torch.cat(parts) if parts else torch.zeros(0)
+    return row if row.numel() and row.isfinite().all() else None
 
 
 def of_a_step(seen: Evidence, until: float) -> Diagnosis | None:

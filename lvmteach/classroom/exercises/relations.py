@@ -56,7 +56,18 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the right one, moved on by one": lambda a: a.roll(1, 0) if a.ndim else a,
     "the right one, moved back by one": lambda a: a.roll(-1, 0) if a.ndim else a,
     "the right one with zeros off its diagonal": lambda a: a * torch.eye(*a.shape[-2:]) if _square(a) else a,
+    "the right one, sorted": lambda a: a.sort(-1).values if a.ndim else a,
+    "the right one, sorted from the largest on": lambda a: a.sort(-1, descending=True).values if a.ndim else a,
+    "the right one scaled to ones on its diagonal": lambda a: a / _scales(a) if _square(a) else a,
+    "the mean of the right one's diagonal in all of it, and zero beside it": lambda a: (
+        a.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None] * torch.eye(a.shape[-1]) if _square(a) else a
+    ),
 }  # fmt: skip
+
+
+def _scales(a: Tensor) -> Tensor:
+    roots = a.diagonal(dim1=-2, dim2=-1).sqrt()
+    return roots[..., :, None] * roots[..., None, :]
 
 
 def _square(a: Tensor) -> bool:
@@ -73,11 +84,34 @@ def always_the_same(seen: Evidence) -> Diagnosis | None:
     return None
 
 
+def one_ahead(seen: Evidence) -> Diagnosis | None:
+    """The right numbers, moved by one along the first axis; what comes in at the end is new."""
+    for name, pairs in seen.wrong_parts.items():
+        long = [(a, b) for a, b in pairs.values() if a.ndim and a.shape == b.shape and len(a) > 2]
+        for words, fits in (
+            ("one step ahead", lambda a, b: near(a[1:], b[:-1])), ("one step behind", lambda a, b: near(a[:-1], b[1:]))
+        ):  # fmt: skip
+            if len({a.shape for a, _ in long}) > 1 and all(fits(a, b) and not near(a[1:], a[:-1]) for a, b in long):
+                return Diagnosis(f"In every case {seen.whose(name)} is {words} of the right one along its first axis.")
+    return None
+
+
+def a_size(seen: Evidence) -> Diagnosis | None:
+    """One number in all places, which is something of a size."""
+    for name, pairs in seen.wrong_parts.items():
+        if all(b.numel() and near(b, b.flatten()[0].expand_as(b)) for _, b in pairs.values()):
+            value = {i: b.flatten()[0].item() for i, (_, b) in pairs.items()}
+            if len(set(value.values())) > 1 and (told := named_factor(seen, value)):
+                return Diagnosis(f"In every case {seen.whose(name)} is {told}, in all places.")
+    return None
+
+
 def an_argument(seen: Evidence) -> Diagnosis | None:
     """A result that is an argument, as it came."""
     for name, pairs in seen.wrong_parts.items():
         for at, argument in enumerate(seen.names):
             given = {i: seen.cases[i][at] if at < len(seen.cases[i]) else None for i in pairs}
+            given = {i: torch.tensor(x).double() if type(x) is float else x for i, x in given.items()}
             if len(pairs) > 1 and all(
                 isinstance(given[i], Tensor) and near(given[i].detach().double(), b) and b.numel()
                 for i, (_, b) in pairs.items()
@@ -153,6 +187,11 @@ def named(seen: Evidence, pairs: Pairs) -> str:
     return ""
 
 
+def named_factor(seen: Evidence, factors: dict[int, float]) -> str:
+    """What a factor is in every case: a constant, or something of one or two sizes; '' if it is neither."""
+    return _name(list(factors.values()), CONSTANTS, [sizes_of(seen, i) for i in factors], of_gaps=False)
+
+
 def function(pairs: Pairs) -> str:
     """The right one squared, its root, ..."""
     if enough(pairs):
@@ -173,6 +212,55 @@ def plain(pairs: Pairs) -> str:
     return f"the right one plus {offset:.4g}" if near(a + offset, b) else ""
 
 
+def along_an_axis(seen: Evidence) -> Diagnosis | None:
+    """The right numbers times one factor, or plus one number, that is the same along an axis and varies otherwise."""
+    return _along(seen, two_axes=True)
+
+
+def one_factor(seen: Evidence) -> Diagnosis | None:
+    """The same for results with a single axis."""
+    return _along(seen, two_axes=False)
+
+
+def _along(seen: Evidence, two_axes: bool) -> Diagnosis | None:
+    if len(seen.wrong_parts) != 1:
+        return None
+    ((name, pairs),) = seen.wrong_parts.items()
+    if two_axes != (min(a.ndim for a, _ in pairs.values()) > 1):
+        return None
+    for axis in range(min(a.ndim for a, _ in pairs.values())):
+        long = {i: pair for i, pair in pairs.items() if pair[0].shape == pair[1].shape and pair[0].shape[axis] > 1}
+        if (
+            max((a.shape[axis] for a, _ in long.values()), default=0) < 3
+            or len({a.shape for a, _ in long.values()}) < 2
+        ):
+            continue
+        for words, between in (("times one factor", _ratio), ("plus one number", torch.sub)):
+            neutral = 1.0 if between is _ratio else 0.0
+            if all(_same_along(between(b, a), axis, neutral) for a, b in long.values()):
+                return Diagnosis(
+                    f"Along axis {axis} of {seen.whose(name)} all numbers are the right ones {words}, which is not the "
+                    f"same in every place of the other axes: look at what you take off or divide by along it."
+                    if two_axes
+                    else f"In every case {seen.whose(name)} is the right one {words}, which differs from case to case."
+                )
+    return None
+
+
+def _ratio(b: Tensor, a: Tensor) -> Tensor:
+    return torch.where((a == 0) & (b == 0), math.nan, b / a)
+
+
+def _same_along(values: Tensor, axis: int, neutral: float) -> bool:
+    """Whether all numbers along an axis are one number, and none that changes nothing; NaN stands for any."""
+    if values.isinf().any():
+        return False
+    low, high = values.nan_to_num(math.inf).amin(axis), values.nan_to_num(-math.inf).amax(axis)
+    told = low <= high
+    changing = ((low[told] - neutral).abs() > 1e-9).all()
+    return bool(told.any() and changing) and torch.allclose(low[told], high[told], rtol=1e-7, atol=1e-9)
+
+
 def enough(pairs: Pairs) -> bool:
     """Whether several numbers agree, not all of them trivial."""
     a = torch.cat([a.flatten() for a, _ in pairs.values()])
@@ -191,6 +279,10 @@ def sizes_of(seen: Evidence, i: int) -> dict[str, float]:
         if isinstance(value, Tensor):
             for axis, length in enumerate(value.shape):
                 found[f"the length of axis {axis} of {name}"] = float(length)
+            if value.ndim > 1:
+                found[f"the number of entries of {name}"] = float(value.numel())
+            if value.ndim:
+                found[f"the length of the last axis of {name}"] = float(value.shape[-1])
         elif isinstance(value, int) and not isinstance(value, bool):
             found[name] = float(value)
     return found
@@ -229,6 +321,25 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
     return ""
 
 
+def single_precision(seen: Evidence) -> Diagnosis | None:
+    """Numbers that float32 can hold, where the right ones are none such, and near to them."""
+    pairs = [pair for parts in seen.wrong_parts.values() for pair in parts.values()]
+    if not pairs or not all((a.isfinite() == b.isfinite()).all() for a, b in pairs):
+        return None
+    a, b = (torch.cat([pair[side][pair[0].isfinite()] for pair in pairs]) for side in (0, 1))
+    wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
+    if wrong.sum() < 3 or not (b == b.float().double())[wrong].all() or (a == a.float().double())[wrong].any():
+        return None
+    largest = a.abs().max()
+    return (
+        Diagnosis(
+            "Your numbers are those of single precision, to seven digits: somewhere float32 is used. Keep float64."
+        )
+        if ((b - a).abs() < 1e-4 * largest).all()
+        else None
+    )
+
+
 def small_error(seen: Evidence) -> Diagnosis | None:
     """Nearly right on most inputs: something was added for safety, cut short, or kept in single precision."""
     errors = []
@@ -243,6 +354,8 @@ def small_error(seen: Evidence) -> Diagnosis | None:
                 relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
                 errors.append(relative.max().item())
     small = [error for error in errors if 1e-9 < error < 3e-4]
+    if len(errors) > 2 and all(1e-9 < error < 2e-3 for error in errors):
+        small = errors
     if not small or len(small) < 0.6 * len(errors):
         return None
     single = "numbers in single precision, or " if max(small) < 3e-6 else ""

@@ -49,11 +49,16 @@ def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
 
 
 def _of_one(pairs: list[tuple[Any, Any]], whose: str) -> Diagnosis | None:
-    if not all(isinstance(ours, Tensor) and isinstance(theirs, Tensor | float | int) for ours, theirs in pairs):
+    if not all(isinstance(value, Tensor | float | int) for pair in pairs for value in pair):
         return None
-    both = [(ours.detach().double(), as_tensor(theirs).double()) for ours, theirs in pairs]
+    both = [(as_tensor(ours).double(), as_tensor(theirs).double()) for ours, theirs in pairs]
     if not any(a.shape != b.shape for a, b in both):
         return None
+    if all(a.numel() == b.numel() and near(a.flatten(), b.flatten()) and 1 in (*a.shape, *b.shape) for a, b in both):
+        if all(b.ndim < a.ndim for a, b in both):
+            return Diagnosis(f"In every case {whose} the right one without an axis of length one: keep that axis.")
+        if all(b.ndim > a.ndim for a, b in both):
+            return Diagnosis(f"In every case {whose} the right one with another axis, of length one: squeeze it.")
     if all(b.ndim == a.ndim + 1 and len(b) and all(near(a, one) for one in b) for a, b in both):
         return Diagnosis(f"In every case {whose} the right one, repeated along a further axis.")
     axes = min(a.ndim for a, _ in both)
@@ -72,8 +77,8 @@ def _fits(change: Callable[[Tensor], Tensor], a: Tensor, b: Tensor) -> bool:
 
 def _changes(axes: int) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
     yield "with its first two axes exchanged", lambda a: a.transpose(0, 1)
-    yield "with another axis, of length one: squeeze it", lambda a: a.unsqueeze(-1)
-    yield "with another axis, of length one: squeeze it", lambda a: a.unsqueeze(0)
+    for order in itertools.permutations(range(axes)) if axes > 2 else ():
+        yield "with its axes in another order", lambda a, order=order: a.permute(order)
     for words, over in OVER.items():
         yield f"{words} over everything", lambda a, over=over: over(a)
         for axis in range(axes) if axes > 1 else ():
@@ -89,6 +94,6 @@ def _changes(axes: int) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
 
 
 def _same(ours: Any, theirs: Any) -> bool:
-    if not isinstance(ours, Tensor) or not isinstance(theirs, Tensor):
+    if not all(isinstance(value, Tensor | float | int) for value in (ours, theirs)):
         return False
-    return near(ours.detach().double(), theirs.detach().double())
+    return near(as_tensor(ours).double(), as_tensor(theirs).double())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,7 +26,7 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
         return None
     total = len(seen.received)
     for words, holds in _lengths_of_one(seen):
-        if all(holds(i) for i in right) and not any(holds(i) for i in wrong):
+        if all(holds(i) and _tells(seen, i) for i in right) and not any(holds(i) for i in wrong):
             return Diagnosis(
                 f"Right on those {len(right)} of {total} inputs alone where {words}: look at what you do along it."
             )
@@ -33,9 +34,44 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
         structural = words.startswith("an axis of") or (words.endswith("parts") and len(right) >= FEW)
         if len(right) < len(wrong) and not structural:  # then a likeness is chance
             continue
-        if all(holds(i) for i in wrong) and not any(holds(i) for i in right):
+        if all(holds(i) for i in wrong) and not any(holds(i) for i in right) and _explains(seen, words):
             return Diagnosis(f"Right on {len(right)} of {total} inputs. The others are those where {words}.")
     return None
+
+
+def _tells(seen: Evidence, i: int) -> bool:
+    """Whether a right result is more than a zero or an infinity, which many a wrong formula would give as well."""
+    parts = _right(seen, i)
+    return bool(parts) and all(((a != 0) & a.isfinite()).any() if a.is_floating_point() else True for a in parts)
+
+
+def _explains(seen: Evidence, words: str) -> bool:
+    """Whether the answer is right when what is special is taken away: a likeness of the wrong cases may be chance."""
+    for special, change in ORDINARY.items():
+        for at, name in enumerate(seen.names):
+            if words != special.format(name):
+                continue
+            for i in seen.wrong:
+                value = seen.argument(i, at)
+                if not _is_real(value):
+                    continue
+                case = (*seen.cases[i][:at], change(value.detach()), *seen.cases[i][at + 1 :])
+                right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+                if right.error is None and seen.alike(right, yours):
+                    return True
+            return False
+    return True
+
+
+ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
+    "{} holds negative numbers": torch.abs,
+    "{} is zero somewhere": lambda x: torch.where(x == 0, 0.3, x),
+    "{} holds large numbers (beyond 20)": lambda x: x.clamp(-15, 15),
+    "{} comes very near to one": lambda x: torch.where((1 - x).abs() < 1e-6, 0.9, x),
+    "{} holds small numbers (below 0.01)": lambda x: torch.where(x.abs() < 0.01, 0.3, x),
+    "{} holds small numbers (below 0.1)": lambda x: torch.where(x.abs() < 0.1, 0.3, x),
+    "{} holds tiny numbers (below 1e-3)": lambda x: torch.where(x.abs() < 1e-3, 0.1, x),
+}
 
 
 def mostly_right(seen: Evidence) -> Diagnosis | None:
@@ -76,6 +112,14 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
     yield "the right result is infinite", lambda i: any(a.isinf().any() for a in _right(seen, i))
     for at, name in enumerate(seen.names):
         yield (
+            f"{name} holds an infinity, and the right result none",
+            lambda i, at=at: _has_inf(seen.argument(i, at)) and not any(a.isinf().any() for a in _right(seen, i)),
+        )
+        yield (
+            f"the first of {name} along axis 0 holds an infinity",
+            lambda i, at=at: _length(seen.argument(i, at), 0) > 0 and _has_inf(seen.argument(i, at)[0]),
+        )
+        yield (
             f"gradients of an earlier backward lie in {name}",
             lambda i, at=at: any(leaf.grad is not None for leaf in leaves(seen.argument(i, at))),
         )
@@ -88,6 +132,8 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} comes very near to one": lambda x: ((1 - x).abs() < 1e-6).any() and (x != 1).any(),
         "{} holds tiny numbers (below 1e-6)": lambda x: ((x.abs() < 1e-6) & (x != 0)).any(),
         "{} holds tiny numbers (below 1e-3)": lambda x: ((x.abs() < 1e-3) & (x != 0)).any(),
+        "{} holds small numbers (below 0.01)": lambda x: ((x.abs() < 0.01) & (x != 0)).any(),
+        "{} holds small numbers (below 0.1)": lambda x: ((x.abs() < 0.1) & (x != 0)).any(),
         "{} is zero somewhere": lambda x: (x == 0).any(),
         "{} holds negative numbers": lambda x: (x < 0).any(),
         "{} has more than two axes": lambda x: x.ndim > 2,
@@ -113,6 +159,17 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
             )
         for axis in (0, 1):
             yield (
+                f"axis {axis} of {name} has length one",
+                lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) == 1,
+            )
+    for at, other in itertools.combinations(range(len(seen.names)), 2):
+        yield (
+            f"{seen.names[at]} and {seen.names[other]} lie far apart (by more than 100)",
+            lambda i, at=at, other=other: _apart(seen.argument(i, at), seen.argument(i, other)) > 100,
+        )
+    for at, name in enumerate(seen.names):
+        for axis in (0, 1):
+            yield (
                 f"two entries of {name} along axis {axis} are alike",
                 lambda i, at=at, axis=axis: i >= seen.declared and _has_equals(seen.argument(i, at), axis),
             )
@@ -133,6 +190,22 @@ def _tensors(value: Any) -> list[Tensor]:
 
 def _parts(value: Any) -> int:
     return len(value) if isinstance(value, tuple) else 0
+
+
+def _has_inf(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and bool(value.isinf().any())
+
+
+def _length(value: Any, axis: int) -> int:
+    return value.shape[axis] if isinstance(value, Tensor) and value.ndim > axis else 0
+
+
+def _apart(x: Any, y: Any) -> float:
+    """How far two arguments of one shape lie apart, where that is furthest."""
+    if not (_is_real(x) and _is_real(y)) or x.shape != y.shape:
+        return 0.0
+    gap = (x.detach() - y.detach()).abs()
+    return gap[gap.isfinite()].max().item() if gap.isfinite().any() else 0.0
 
 
 def _has_equals(value: Any, axis: int) -> bool:

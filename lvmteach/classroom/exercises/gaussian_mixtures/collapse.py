@@ -31,7 +31,7 @@ def _collapse_with(change):
 
 
 def _collapse_by_moments(x, n, s):
-    wide = torch.cov(x.T, correction=0)
+    wide = torch.cov(x.T, correction=0).reshape(x.shape[1], x.shape[1])
     narrow = torch.diag(torch.full((x.shape[1],), float(s) * s, dtype=x.dtype))
     half = torch.tensor([0.5, 0.5], dtype=x.dtype)
     return half, torch.cat([x.mean(0, keepdim=True), x[n : n + 1]]), torch.stack((wide, narrow))

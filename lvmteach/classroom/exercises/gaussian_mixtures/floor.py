@@ -28,7 +28,8 @@ def _floor_cases(draw):
             r = r / r.sum(1, keepdim=True)
             r[2] = torch.tensor([0, 1, 0])  # component 1 owns datum 2 and nothing else: collapsed
         cases.append((2 + draw(N, D) @ (_eye(D) + 0.6 * draw(D, D)), r, least))
-    return cases
+    hardly = draw(7, 2).softmax(1) * torch.tensor([1, 0.005])  # a component that answers for less than one datum
+    return [*cases, (draw(7, 2), hardly / hardly.sum(1, keepdim=True), 0.05)]
 
 
 def _with(change):

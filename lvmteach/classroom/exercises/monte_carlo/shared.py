@@ -12,7 +12,7 @@ from lvmteach.classroom.exercises.cases import drawing
 @drawing
 def _log_weights(draw):
     zero = draw(3, 4)
-    zero[1] = -math.inf  # draws outside the support of p
+    zero[1], zero[0, 0] = -math.inf, -math.inf  # draws outside the support of p, the first of a column among them
     one_rules = draw(6, 2)
     one_rules[2] += 40
     cases = [draw(3), draw(5, 2), draw(4, 2, 3), draw(1, 3), zero, one_rules]

@@ -1,0 +1,93 @@
+"""Simpler inputs on which a wrong answer is right: what it does with them cannot be the mistake.
+
+Nothing is guessed here: what is told was tried, on inputs of two sizes at least.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
+
+Change = Callable[[Tensor], Tensor]
+
+TRIED = 4  # cases at most
+SIMPLER: dict[str, Change] = {
+    "{} is zero": torch.zeros_like,
+    "{} is one throughout": torch.ones_like,
+    "{} is a diagonal matrix": lambda x: x * torch.eye(x.shape[-1], dtype=x.dtype) if _is_square(x) else x,
+    "{} is the identity": lambda x: torch.eye(x.shape[-1], dtype=x.dtype).expand_as(x) if _is_square(x) else x,
+    "all rows of {} are alike": lambda x: x[:1].expand_as(x) if x.ndim > 1 and not _is_square(x) else x,
+    "all columns of {} are alike": lambda x: x[..., :1].expand_as(x) if x.ndim > 1 and not _is_square(x) else x,
+    "all numbers of {} are alike": lambda x: x.flatten()[0].expand_as(x) if x.ndim and not _is_square(x) else x,
+}
+
+
+def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
+    """An argument made simpler, after which the answer is right: the mistake is in what is done with it."""
+    found: dict[str, str] = {}
+    for words, change in SIMPLER.items():
+        for at, name in enumerate(seen.names):
+            if time.process_time() < until and name not in found and _is_right_with(seen, {at}, change):
+                found[name] = words.format(name)
+    if not found:
+        return None
+    names, words = list(found)[:2], list(found.values())[:2]
+    return Diagnosis(
+        f"Yours is right where {', and where '.join(words)}: look at what you do with {' and '.join(names)}."
+    )
+
+
+def _is_right_with(seen: Evidence, places: set[int], change: Change) -> bool:
+    sizes, numbers = set(), []
+    for i in _wrong_cases(seen):
+        case = _made(seen.cases[i], places, change)
+        if case is None:
+            continue
+        right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+        if right.error is not None or right.value is None:
+            continue
+        parts = [p.double().flatten() for p in seen.compare.parts(right.value, seen.inputs(i)).values()]
+        if not parts or not torch.cat(parts).isfinite().all():
+            continue
+        if yours.error is not None or yours.value is None or not seen.alike(right, yours):
+            return False
+        sizes.add(seen.size(i))
+        numbers.append(torch.cat(parts))
+    return len(sizes) >= 2 and len(torch.cat(numbers).unique()) > 2
+
+
+def _wrong_cases(seen: Evidence) -> list[int]:
+    """Declared cases in which something came back, one of each size first."""
+    of_a_size: dict[tuple, list[int]] = {}
+    for i in seen.numbers:
+        of_a_size.setdefault(seen.size(i), []).append(i)
+    return [i for same in itertools.zip_longest(*of_a_size.values()) for i in same if i is not None][:TRIED]
+
+
+def _made(case: tuple, places: set[int], change: Change) -> tuple | None:
+    """The case with some arguments changed; None if one of them cannot be, or is so already."""
+    made = list(case)
+    for at in places:
+        if at >= len(case) or not _is_real(case[at]):
+            return None
+        old = case[at] if isinstance(case[at], Tensor) else torch.tensor(case[at], dtype=torch.float64)
+        new = change(old.detach()).clone()
+        if torch.equal(new, old.detach()):
+            return None
+        made[at] = new.requires_grad_(old.requires_grad) if isinstance(case[at], Tensor) else new.item()
+    return tuple(made)
+
+
+def _is_real(value: Any) -> bool:
+    return type(value) is float or (isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0)
+
+
+def _is_square(x: Tensor) -> bool:
+    return x.ndim >= 2 and x.shape[-1] == x.shape[-2]

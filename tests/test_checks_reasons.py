@@ -1,0 +1,182 @@
+"""What the engine finds out by itself about a wrong answer: each kind of reason on an exercise as small as can be."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lvmteach.classroom.exercises import mutation
+from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.probing import Probe
+
+
+@drawing
+def rows(draw):
+    return [(draw(4, 3),), (draw(6, 2),), (draw(5, 4),)]
+
+
+@drawing
+def columns(draw):
+    return [(draw(4),), (draw(6),), (draw(5),)]
+
+
+@drawing
+def two(draw):
+    return [(draw(4, 3), draw(4, 3).exp()), (draw(6, 2), draw(6, 2).exp()), (draw(5, 4), draw(5, 4).exp())]
+
+
+@drawing
+def with_truth(draw):
+    return [(draw(n, 3), draw(n, 3) > 0) for n in (4, 6, 5)]
+
+
+def normalised(x):
+    return torch.log_softmax(x, 1)
+
+
+def softmax(x):
+    return torch.softmax(x, 0)
+
+
+def itself(x):
+    return x * 1.0
+
+
+def spread(x, s):
+    return (x * s**2).sum(0)
+
+
+def shares(x):
+    return torch.ones_like(x) / len(x) + 0 * x + x.softmax(0)
+
+
+def kept(x, allowed):
+    return torch.where(allowed, x, -x.exp())
+
+
+def positive(x):
+    return x > 0
+
+
+def cube(x):
+    return x[:, :, None] * torch.arange(1.0, 6.0, dtype=x.dtype)
+
+
+def averaged(x):
+    return x.mean(0)
+
+
+def pulled(x):
+    return 0.5 * x + 0.5 * x.mean(0)
+
+
+def summed(x, s):
+    scaled = x / s
+    return (scaled**2).sum(0) + s.log().sum(0)
+
+
+FOUND = {
+    "one number added in each row": (normalised, rows, lambda x: x - x[:, :1] ** 2, "Along axis 1 of your result"),
+    "one factor in each column": (softmax, rows, lambda x: x.exp() / x[:1].exp().cosh(), "times one factor"),
+    "right where it is simpler": (
+        spread, two, lambda x, s: (x * s.sinh() / math.sinh(1)).sum(0), "right where s is one throughout",
+    ),
+    "a term that counts too little": (
+        summed, two, lambda x, s: ((x / s) ** 2).sum(0) + s.log().sum(0) / len(s) ** 0.5,
+        "counts 1 over the root of the length of axis 0 of x",
+    ),
+    "a term with the wrong sign": (summed, two, lambda x, s: ((x / s) ** 2).sum(0) - s.log().sum(0), "wrong sign"),
+    "a size": (shares, columns, lambda x: torch.ones_like(x) / len(x), "1 over the length of axis 0 of x, in all"),
+    "one step ahead": (itself, columns, lambda x: torch.cat([x[1:], x[:1] ** 2]), "one step ahead"),
+    "sorted": (itself, columns, lambda x: x.sort().values, "the right one, sorted"),
+    "single precision": (softmax, rows, lambda x: x.float().softmax(0).double(), "single precision, to seven digits"),
+    "truth values exchanged": (
+        kept, with_truth, lambda x, allowed: torch.where(allowed, -x.exp(), x), "exchanged in allowed",
+    ),
+    "one left out": (averaged, rows, lambda x: x[:-1].mean(0), "without the last of x along axis 0"),
+    "a second round": (pulled, rows, lambda x: pulled(pulled(x)), "a second round"),
+    "True too often": (positive, rows, lambda x: x > -0.3, "You say True too often"),
+    "an axis of one lost": (
+        lambda x: x.sum(1, keepdim=True), rows, lambda x: x.sum(1), "without an axis of length one: keep that axis",
+    ),
+    "axes in another order": (cube, rows, lambda x: cube(x).permute(2, 0, 1), "its axes in another order"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_a_reason_is_found_that_nobody_declared(kind):
+    reference, cases, wrong, words = FOUND[kind]
+    assert words in Exercise("Do.", reference, cases, {}).judge(wrong).diagnosis
+
+
+def test_results_may_be_numbers_in_another_order():
+    numbers = Exercise("Do.", lambda x: (x.sum(0), x.max().item()), rows, {})
+    assert "another order" in numbers.judge(lambda x: (x.max().item(), x.sum(0))).diagnosis
+
+
+def test_a_likeness_of_the_wrong_inputs_is_told_only_if_it_is_the_reason():
+    def total(x):
+        return x.sum(0)
+
+    cases = [(torch.arange(1.0, n),) for n in range(4, 9)] + [(-torch.arange(1.0, 13.0),)]
+    by_length = Exercise("Do.", total, lambda seed: cases, {}, size_one=False)
+    assert "negative" in by_length.judge(lambda x: torch.where(x < 0, x**3, x).sum(0)).diagnosis
+    assert "negative" not in by_length.judge(lambda x: x[:9].sum(0)).diagnosis
+
+
+def test_truth_values_are_no_ground_for_naming_a_changed_formula():
+    assert "base" not in Exercise("Do.", positive, rows, {}).judge(lambda x: x > 0.3).diagnosis
+
+
+@drawing
+def counts(draw):
+    return [((9 * draw(n, 3)).long(),) for n in (4, 6, 5)]
+
+
+def test_one_thing_that_fits_must_fit_on_half_of_what_is_wrong():
+    def total(x):
+        return x.double().sum(0)
+
+    def mean(x):
+        return x.double().mean(0)
+
+    half = Exercise("Do.", mean, counts, {"A sum.": total})
+    assert half.judge(lambda x: total(x) if len(x) < 6 else total(x).cos()).diagnosis.endswith("fits here: A sum.")
+    many, few = replace(half, cases=lambda seed: [*counts(0), *counts(1)]), counts(0)[:2]
+    assert (
+        "A sum" not in many.judge(lambda x: total(x) if any(x.equal(y) for (y,) in few) else total(x).cos()).diagnosis
+    )
+
+
+def test_an_axis_of_one_is_tried_with_truth_values_too():
+    any_row = Exercise("Do.", lambda x: (x > 0).any(1), rows, {})
+    assert "should have shape (1,), got ()" in any_row.judge(lambda x: (x > 0).any(1).squeeze()).message
+
+
+def test_an_input_that_was_altered_needs_no_reason_besides():
+    def alters(x):
+        x -= x.mean(0)
+        return x
+
+    verdict = Exercise("Do.", lambda x: x - x.mean(0), rows, {}).judge(alters)
+    assert "changed its input x" in verdict.message
+    assert verdict.diagnosis == ""
+
+
+def test_a_name_is_traced_to_the_arguments_it_was_made_of():
+    spots = Probe(summed).spots
+    assert {spot.inputs for spot in spots if spot.text == "scaled"} == {("x", "s")}
+
+
+def iterated(x):
+    for _ in range(50):
+        x = torch.cos(x)
+    return x
+
+
+def test_a_loop_with_too_few_rounds_is_a_mistake_that_is_made():
+    made = [one for one in mutation.mutants(iterated) if one.kind == "a loop has too few rounds"]
+    x = torch.ones(2, dtype=torch.float64)
+    assert torch.equal(made[1].function(x), x.cos().cos())
