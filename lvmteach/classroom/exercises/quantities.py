@@ -111,7 +111,7 @@ MOST = 9  # cases
 
 def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Callable[[int], Tensor | None]) -> str:
     """How often a term counts, in words; '' if that does not explain all cases."""
-    factors, sizes, parts_of_it = {}, set(), False
+    factors, sizes, terms, parts_of_it = {}, set(), [], False
     for i, (a, b) in rows.items():
         z = without(i)
         if z is None or z.shape != a.shape:
@@ -125,10 +125,11 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
             if not torch.allclose(factor, factor[:1], rtol=1e-6, atol=1e-7):
                 return ""
             factors[i] = factor[0].item()
+            terms.append(term[there])
             parts_of_it |= not near(z, torch.zeros_like(z))
             if there.sum() >= 3 and i in seen.wrong:
                 sizes.add(seen.size(i))
-    if len({seen.size(i) for i in factors if i in seen.wrong}) < 2:
+    if len({seen.size(i) for i in factors if i in seen.wrong}) < 2 or len(torch.cat(terms).unique()) < 3:
         return ""
     some = [factors[i] for i in factors if i in seen.wrong]
     if all(abs(one - some[0]) < 1e-6 * abs(some[0]) for one in some) and len(some) == len(factors):

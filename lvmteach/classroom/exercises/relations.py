@@ -308,16 +308,18 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
 
     every = dict.fromkeys(name for one in sizes for name in one)
     axes = {name: [one.get(name, math.nan) for one in sizes] for name in every}
-    for form, factor in (("plus {}", 1), ("less {}", -1)) if of_gaps else (("{}", 1),):
-        candidates = [(word, [value] * len(values)) for word, value in constants.items()]
-        candidates += [(w.format(n), made(f, axes[n])) for n in axes for w, f in OF_A_SIZE.items()]
-        candidates += [
-            (w.format(n, m), made(f, axes[n], axes[m]))
-            for n, m in itertools.permutations(axes, 2) for w, f in OF_TWO_SIZES.items()
-        ]  # fmt: skip
+    simple = [(word, [value] * len(values)) for word, value in constants.items()]
+    simple += [(w.format(n), made(f, axes[n])) for n in axes for w, f in OF_A_SIZE.items()]
+    of_two = (
+        (w.format(n, m), made(f, axes[n], axes[m]))
+        for n, m in itertools.permutations(axes, 2) for w, f in OF_TWO_SIZES.items()
+    )  # fmt: skip
+    forms = (("plus {}", 1), ("less {}", -1)) if of_gaps else (("{}", 1),)
+    for candidates in (simple, of_two):
         for word, want in candidates:
-            if want and set(want) != {neutral} and fits([neutral if math.isnan(w) else factor * w for w in want]):
-                return form.format(word)
+            for form, factor in forms:
+                if want and set(want) != {neutral} and fits([neutral if math.isnan(w) else factor * w for w in want]):
+                    return form.format(word)
     return ""
 
 

@@ -28,11 +28,16 @@ SIMPLER: dict[str, Change] = {
     "all numbers of {} are alike": lambda x: x.flatten()[0].expand_as(x) if x.ndim and not _is_square(x) else x,
 }
 
+OF_STRUCTURE = [words for words in SIMPLER if "diagonal" in words]
+
 
 def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
     """An argument made simpler, after which the answer is right: the mistake is in what is done with it."""
     found: dict[str, str] = {}
+    alone = sum(_is_real(value) for value in seen.cases[0]) == 1  # then its name says nothing
     for words, change in SIMPLER.items():
+        if alone and words not in OF_STRUCTURE:
+            continue
         for at, name in enumerate(seen.names):
             if time.process_time() < until and name not in found and _is_right_with(seen, {at}, change):
                 found[name] = words.format(name)
