@@ -47,6 +47,8 @@ def _cases(draw):
     told = torch.tensor([[0.90, 0.08, 0.02], [0.50, 0.44, 0.06], [0.30, 0.60, 0.10]], dtype=torch.float64)
     anywhere = torch.full((3, 3), 1 / 3, dtype=torch.float64)
     cases.append((torch.tensor([2, 0]), torch.tensor([0.5, 0.3, 0.2]).double(), anywhere, told))
+    hardly = torch.tensor([[0.90, 0.10, 2e-40], [0.40, 0.60, 6e-40], [0.30, 0.70, 1e-39]], dtype=torch.float64)
+    cases.append((*cases[-1][:3], hardly))  # and it is a rare one
     for T, C, V in sizes:
         while True:
             case = _symbols(draw, T, V), *_chain(draw, C, V)
