@@ -19,7 +19,8 @@ def _log_joints(draw):
     impossible = draw(5, 4) - 3
     impossible[1, 2] = impossible[3, 0] = -math.inf  # a component of weight zero
     cases = [(draw(4, 3) - 2,), (2 * draw(7, 2) - 5,), (draw(5, 1) - 1,), (impossible,), (far,)]
-    return [*cases, (impossible - 2000,), (8 * draw(6, 3),)]  # small beside impossible; small shares of a datum
+    cases += [(impossible - 2000,), (8 * draw(6, 3),)]  # small beside impossible; small shares of a datum
+    return [*cases, (0.01 + draw(3, 3).log_softmax(1),)]  # p(x) is nearly 1: single precision shows
 
 
 def _scatter(x, r, centre):
