@@ -24,7 +24,8 @@ def _decoders(draw):
         ((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3), (2, 4, 2)), (0.7, 1.6, 0.9, 0.4, 0.01), strict=True
     ):
         cases.append((2 * draw(B, D), draw(D, L), noise, 1.5 * draw(B, L), (draw(B, L) / 2 - 0.3).exp()))
-    return cases
+    # scales from narrow to wide: single precision shows at one of them
+    return [*cases, (0.1 * draw(30, 1), draw(1, 2), 0.6, 0.1 * draw(30, 2), (1.5 * draw(30, 2)).exp())]
 
 
 def _linear_elbo_from_one_draw(x, W, noise, m, s):
