@@ -435,3 +435,60 @@ def test_an_input_whose_numbers_lie_far_apart_is_told():
     far = Exercise("Shares.", shares, lambda seed: [(x / 100,) for (x,) in some(seed)], {})
     verdict = far.judge(lambda x: (x - x.max()).exp() + 0.1 * (x.max() - x.min() > 0.2))
     assert "those where the numbers of x lie much further apart than elsewhere" in verdict.diagnosis
+
+
+def test_a_squeeze_is_not_taken_for_a_sum():
+    some = Exercise("Centre.", centred, lambda seed: [(case[0],) for case in cases(seed)], {})
+    assert "squeeze takes away each of them" in some.judge(lambda x: (x - x.mean(0)).squeeze()).diagnosis
+
+
+def test_an_error_that_is_returned_is_no_draw():
+    def positive(x):
+        if (x < 0).any():
+            raise ValueError("x must be positive")
+        return x.log()
+
+    def some(seed):
+        return [(case[0].abs(),) for case in cases(seed)] + [(case[0],) for case in cases(seed)[:2]]
+
+    returned = Exercise("Log.", positive, some, {}, size_one=False).judge(
+        lambda x: ValueError("x must be positive") if (x < 0).any() else x.log()
+    )
+    assert "draws numbers of its own" not in returned.diagnosis
+
+
+def test_small_errors_beside_large_numbers_are_no_rounding():
+    def shifted(x, shift):
+        return x + shift
+
+    def far(seed):
+        return [
+            (case[0], torch.tensor(value)) for case, value in zip(cases(seed), (0.0, 5e3, 6e3, 7e3, 8e3), strict=True)
+        ]
+
+    verdict = Exercise("Shift.", shifted, far, {}).judge(lambda x, shift: x + shift + 0.1 * (x + 1).square().cos())
+    assert "Nearly right" not in verdict.diagnosis
+
+
+def test_one_number_for_a_case_depends_on_nothing():
+    def weights(x):
+        return (x - x.logsumexp(0)).exp()
+
+    some = Exercise("Weights.", weights, lambda seed: [(case[0],) for case in cases(seed)], {})
+    alike = some.judge(lambda x: torch.full_like(x, math.sin(len(x))))
+    assert alike.diagnosis == "Your result does not depend on x; the right one does."
+
+
+def test_other_arguments_that_are_larger_too_are_named():
+    def spread(mu, s):
+        return mu.square() + s.exp()
+
+    def some(seed):
+        usual = [(case[0], case[0].cos()) for case in cases(seed)]
+        return [*usual, (usual[0][0] * 40, 9 + usual[0][1]), (usual[1][0] * 40, 9 + usual[1][1])]
+
+    verdict = Exercise("Spread.", spread, some, {}, size_one=False).judge(
+        lambda mu, s: mu.square() + s.clamp(-2, 2).exp()
+    )
+    assert "mu holds large numbers" in verdict.diagnosis
+    assert verdict.diagnosis.endswith("and s larger ones than elsewhere.")

@@ -456,8 +456,8 @@ for D, (scored, _) in measured.items():
 # gradient for the logits, with leave-one-out as baseline. The ELBO is $\mathbb E_q[\log p(x, z) - \log q(z)]$; what stands in its brackets is held fixed:
 # a number that multiplies the score.
 #
-# - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$; `u` $(K, L)$, uniform numbers: a coin shows 1 where
-#   $u < \sigma(\text{logit})$.
+# - `log_joint`, from states $(K, L)$ to $\log p(x, z)$, $(K)$; `logits` $(L)$, also those of a sure coin: 50 is possible; `u` $(K, L)$, uniform
+#   numbers: a coin shows 1 where $u < \sigma(\text{logit})$.
 # - Result: $(L)$, the mean over the $K \ge 2$ draws.
 #
 # <details><summary>Hint 1</summary>

@@ -1,8 +1,9 @@
 """A diagnosis that no exercise has to declare: what a wrong answer has in common with the right one.
 
 The simplest reason first: draws of its own, a relation of the numbers, an argument transformed, one place of the
-formula changed, right but on special inputs. A reason is given only if it explains every result, two wrong ones of
-different sizes at least.
+formula changed, a declared misconception and a factor beside it, right but on special inputs. A reason is given only if
+it explains every result, two wrong ones of different sizes at least. Where none does, a law is told that the answer
+breaks.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
+    if seen.one_number_a_case and (found := whereabouts.ignored(seen)) is not None:
+        return found
     if (found := quantities.of_an_input(seen)) is not None:
         return found
     for search in (imitation.transformed, imitation.changed_in_one_place):
@@ -92,7 +95,9 @@ def gone_through_twice(seen: Evidence) -> Diagnosis | None:
 
 def own_draws(seen: Evidence) -> Diagnosis | None:
     """Another result on another random stream, where the reference has none."""
-    for i in seen.wrong[:2]:
+    for i in seen.numbers[:2]:
+        if not seen.compare.parts(seen.received[i].value, seen.inputs(i)):
+            continue  # no numbers, an error that was returned, say
         again = seen.try_again(seen.answer, seen.cases[i], seed=1)
         if again.error is None and again.value is not None and not seen.alike(seen.received[i], again):
             same = seen.try_again(seen.reference, seen.cases[i], seed=1)

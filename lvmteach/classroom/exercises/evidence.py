@@ -129,6 +129,17 @@ class Evidence:
         """Whether all that is wrong is that inputs were altered: the symptom says it."""
         return all(self.received[i].changed for i in self.wrong) and bool(self.parts) and not self.wrong_parts
 
+    @cached_property
+    def one_number_a_case(self) -> bool:
+        """Whether the student's numbers are all alike in each case, and the right ones are not."""
+        pairs = [(a, b) for part in self.wrong_parts.values() for a, b in part.values() if b.numel() > 1]
+        alike = [near(b.flatten(), b.flatten()[:1].expand(b.numel())) for _, b in pairs]
+        return (
+            len(pairs) >= 2
+            and all(alike)
+            and not any(near(a.flatten(), a.flatten()[:1].expand(a.numel())) for a, _ in pairs)
+        )
+
     def whose(self, name: str) -> str:
         """A part in words."""
         return "your result" if name == "result" else f"your {name}"

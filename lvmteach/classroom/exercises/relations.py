@@ -22,6 +22,7 @@ CONSTANTS = {"2": 2.0, "a half": 0.5, "2 pi": 2 * math.pi, "the root of 2 pi": m
              "the root of 2": math.sqrt(2), "1 over the root of 2": math.sqrt(0.5)}  # fmt: skip
 OFFSETS = {"1": 1.0, "a half": 0.5, "log 2": math.log(2), "log 2 pi": math.log(2 * math.pi),
            "half of log 2 pi": 0.5 * math.log(2 * math.pi)}  # fmt: skip
+ORDINARY = 100.0  # right results up to here tell how large an error is
 OF_A_SIZE: dict[str, Callable[[float], float]] = {
     "{}": lambda n: n, "1 over {}": lambda n: 1 / n,
     "the root of {}": math.sqrt, "1 over the root of {}": lambda n: n**-0.5,
@@ -354,7 +355,10 @@ def small_error(seen: Evidence) -> Diagnosis | None:
                 largest = a.abs().max()
                 error = (b - a).abs()
                 relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
-                errors.append(relative.max().item())
+                errors.append((relative.max().item(), largest.item() <= ORDINARY))
+    if any(is_ordinary for _, is_ordinary in errors):  # beside large numbers many an error is small
+        errors = [(error, is_ordinary) for error, is_ordinary in errors if is_ordinary]
+    errors = [error for error, _ in errors]
     small = [error for error in errors if 1e-9 < error < 3e-4]
     if len(errors) > 2 and all(1e-9 < error < 2e-3 for error in errors):
         small = errors

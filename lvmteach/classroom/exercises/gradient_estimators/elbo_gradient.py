@@ -26,7 +26,10 @@ def _posteriors(draw):
     shapes = [(2, 1), (3, 2), (5, 4), (40, 3), (200, 6)]
     cases = [(_joint_of(draw(L), draw(L, L)), draw(L), torch.special.ndtr(draw(K, L))) for K, L in shapes]
     log_joint, logits, u = cases[2]
-    return [*cases, (log_joint, 0 * logits, (4 * u).round() / 4)]  # u = p here and there
+    another, _, numbers = cases[3]
+    sure = torch.tensor([45.0, -50.0, 0.3], dtype=logits.dtype)
+    fair = (log_joint, 0 * logits, (4 * u).round() / 4)  # u = p here and there
+    return [*cases, fair, (another, sure, numbers)]
 
 
 def _parts(log_joint, logits, u):

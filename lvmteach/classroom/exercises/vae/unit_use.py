@@ -36,7 +36,7 @@ def _codes(draw):
         noise = (noise - noise.mean(0)) / noise.std(0)
         mean = noise * torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 0.14, 0.08, 0.11]).double()
         mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0]).double()
-        scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.98, 0.98]).double().log()
+        scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.3, 0.98]).double().log()
         return mean, scale + 0.02 * draw(B, 7)
 
     cases = [units(B) for B in (3, 5, 40, 200)]
