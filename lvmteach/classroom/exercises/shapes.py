@@ -75,12 +75,7 @@ def _fits(change: Callable[[Tensor], Tensor], a: Tensor, b: Tensor) -> bool:
         return False
 
 
-def _squeezed(a: Tensor) -> Tensor:
-    return a.squeeze() if 1 in a.shape else a + torch.nan
-
-
 def _changes(axes: int) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
-    yield "without its axes of length one: squeeze takes away each of them", _squeezed
     yield "with its first two axes exchanged", lambda a: a.transpose(0, 1)
     for order in itertools.permutations(range(axes)) if axes > 2 else ():
         yield "with its axes in another order", lambda a, order=order: a.permute(order)

@@ -34,11 +34,8 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
         structural = words.startswith("an axis of") or (words.endswith("parts") and len(right) >= FEW)
         if len(right) < len(wrong) and not structural:  # then a likeness is chance
             continue
-        if "beyond 20)" in words and len(right) < 2 * len(wrong) and all(map(seen.is_finite, wrong)):
-            continue  # and so it is where numbers are only a little larger
         if all(holds(i) for i in wrong) and not any(holds(i) for i in right) and _explains(seen, words):
-            beside = _larger_too(seen, words) if "large numbers" in words else ""
-            return Diagnosis(f"Right on {len(right)} of {total} inputs. The others are those where {words}{beside}.")
+            return Diagnosis(f"Right on {len(right)} of {total} inputs. The others are those where {words}.")
     return None
 
 
@@ -87,17 +84,6 @@ EXTREMES: dict[str, Callable[[Tensor], float]] = {
     "the numbers of {} lie much further apart than elsewhere": lambda x: (x.max() - x.min()).item(),
     "the numbers of {} are much larger than elsewhere": lambda x: x.abs().max().item(),
 }
-
-
-def _larger_too(seen: Evidence, words: str) -> str:
-    """Other arguments whose numbers are larger in the wrong cases than in all right ones: they may be the reason."""
-    measure = EXTREMES["the numbers of {} are much larger than elsewhere"]
-    others = [
-        name
-        for at, name in enumerate(seen.names)
-        if not words.startswith(f"{name} ") and all(_is_extreme(seen, at, measure, i) for i in seen.wrong)
-    ]
-    return f", and {' and '.join(others)} larger ones than elsewhere" if others else ""
 
 
 def _is_extreme(seen: Evidence, at: int, measure: Callable[[Tensor], float], i: int) -> bool:
@@ -187,13 +173,15 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"two entries of {name} along axis {axis} are alike",
                 lambda i, at=at, axis=axis: i >= seen.declared and _has_equals(seen.argument(i, at), axis),
             )
-        for words, measure in EXTREMES.items():
-            yield words.format(name), functools.partial(_is_extreme, seen, at, measure)
         yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
         yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
         for word in sorted(words, key=str):
             yield f"{name} is {word!r}", lambda i, at=at, word=word: seen.argument(i, at) == word
+    for words, measure in EXTREMES.items():
+        all_at = [at for at in range(len(seen.names)) if all(_is_extreme(seen, at, measure, i) for i in seen.wrong)]
+        if all_at:
+            yield words.format(" and ".join(seen.names[at] for at in all_at)), lambda i: i not in seen.right
 
 
 def _tensors(value: Any) -> list[Tensor]:
