@@ -126,6 +126,50 @@ def test_a_likeness_of_the_wrong_inputs_is_told_only_if_it_is_the_reason():
     assert "negative" not in by_length.judge(lambda x: x[:9].sum(0)).diagnosis
 
 
+def test_a_small_error_is_no_term_that_counts_once():
+    verdict = Exercise("Do.", summed, two, {}).judge(lambda x, s: summed(x, s) + 3e-8 * s.log().sum(0))
+    assert "counts 1 times" not in verdict.diagnosis
+
+
+def test_one_size_under_two_names_names_no_factor():
+    left_out = Exercise("Do.", summed, two, {}).judge(lambda x, s: ((x / s) ** 2).sum(0) + 0 * x.sum(0))
+    assert "missing" in left_out.diagnosis
+    assert "over the length" not in left_out.diagnosis
+
+
+def test_large_numbers_are_the_reason_only_if_small_ones_are_right():
+    def total(x):
+        return x.log().sum(0)
+
+    cases = [(torch.arange(1.0, n),) for n in range(4, 9)] + [(200 * torch.arange(1.0, 500.0),)]
+    by_length = Exercise("Do.", total, lambda seed: cases, {}, size_one=False)
+    said = by_length.judge(lambda x: x.prod(0).log()).diagnosis
+    assert "long (beyond 50)" in said
+
+
+def test_infinite_results_are_the_reason_only_where_those_are_wrong():
+    def per_row(x):
+        return torch.where(x > 1, math.inf, x).sum(1)
+
+    cases = [(torch.linspace(-1, 0.9, n)[:, None],) for n in (4, 5, 6)] + [
+        (torch.linspace(-1, 3, n)[:, None],) for n in (7, 8)
+    ]
+    infinite = Exercise("Do.", per_row, lambda seed: cases, {}, size_one=False)
+    said = "the right result is infinite"
+    assert said in infinite.judge(lambda x: x.sum(1)).diagnosis
+    assert said not in infinite.judge(lambda x: torch.where(x > 0.95, math.inf, x).sum(1)).diagnosis
+
+
+def test_a_rounded_result_depends_on_its_argument():
+    said = Exercise("Do.", averaged, rows, {}).judge(lambda x: (x.mean(0) / 5).floor()).diagnosis
+    assert "does not depend" not in said
+
+
+def test_a_few_truth_values_do_not_tell_what_became_of_the_others():
+    positive_rows = Exercise("Do.", lambda x: (x > 0).any(1), rows, {})
+    assert "alone" not in positive_rows.judge(lambda x: (x > 0).any()).diagnosis
+
+
 def test_truth_values_are_no_ground_for_naming_a_changed_formula():
     assert "base" not in Exercise("Do.", positive, rows, {}).judge(lambda x: x > 0.3).diagnosis
 

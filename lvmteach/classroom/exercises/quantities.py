@@ -76,6 +76,8 @@ def _of_inputs(seen: Evidence, cases: list[int]) -> Iterator[tuple[str, str, dic
 
 def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
     """A term of the formula that enters with another factor: found by leaving it out, whatever the factor is."""
+    if not seen.wrong_parts:
+        return None
     cases = [i for i in (*seen.numbers, *seen.right) if seen.received[i].value is not None][:MOST]
     rows = {i: (_all(seen, seen.expected[i], i), _all(seen, seen.received[i], i)) for i in cases}
     rows = {i: (a, b) for i, (a, b) in rows.items() if a is not None and b is not None and a.shape == b.shape}
@@ -132,7 +134,11 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
     if len({seen.size(i) for i in factors if i in seen.wrong}) < 2 or len(torch.cat(terms).unique()) < 3:
         return ""
     some = [factors[i] for i in factors if i in seen.wrong]
-    if all(abs(one - some[0]) < 1e-6 * abs(some[0]) for one in some) and len(some) == len(factors):
+    if any(abs(one - 1) < 1e-4 for one in some):
+        return ""  # a small error, which has another reason
+    if all(abs(one - some[0]) < 1e-6 * abs(some[0]) + 1e-9 for one in some) and len(some) == len(factors):
+        if abs(some[0]) < 1e-9:
+            return "0"
         return f"{some[0]:.4g}" if len(some) > 2 or sizes else ""
     name = named_factor(seen, factors)
     return name or ("another number" if len(sizes) >= 2 and parts_of_it else "")

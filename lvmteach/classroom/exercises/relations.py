@@ -210,7 +210,8 @@ def plain(pairs: Pairs) -> str:
     factor, offset = (b @ a / (a @ a)).item(), (b - a).mean().item()
     if factor and f"{factor:.4g}" != "1" and near(factor * a, b):
         return f"{factor:.4g} times the right one"
-    return f"the right one plus {offset:.4g}" if near(a + offset, b) else ""
+    tiny = abs(offset) < 1e-6 * a.abs().max()
+    return f"the right one plus {offset:.4g}" if near(a + offset, b) and not tiny else ""
 
 
 def along_an_axis(seen: Evidence) -> Diagnosis | None:
@@ -303,6 +304,8 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
 
     def made(make: Callable, *lengths: list[float]) -> list[float] | None:
         there = [all(n >= 1 for n in case) for case in zip(*lengths, strict=True)]
+        if len(lengths) == 2 and all(n == m for n, m in zip(*lengths, strict=True) if not math.isnan(n + m)):
+            return None  # one size under two names
         if len({case for case, ok in zip(zip(*lengths, strict=True), there, strict=True) if ok}) < 2:
             return None
         return [make(*case) if ok else math.nan for case, ok in zip(zip(*lengths, strict=True), there, strict=True)]

@@ -33,6 +33,8 @@ OF_STRUCTURE = [words for words in SIMPLER if "diagonal" in words]
 
 def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
     """An argument made simpler, after which the answer is right: the mistake is in what is done with it."""
+    if not seen.wrong_parts:
+        return None  # the shape is the first thing to mend
     found: dict[str, str] = {}
     alone = sum(_is_real(value) for value in seen.cases[0]) == 1  # then its name says nothing
     for words, change in SIMPLER.items():

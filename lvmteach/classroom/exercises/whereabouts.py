@@ -51,10 +51,10 @@ def _explains(seen: Evidence, words: str) -> bool:
         for at, name in enumerate(seen.names):
             if words != special.format(name):
                 continue
+            if not all(_is_real(seen.argument(i, at)) for i in seen.wrong):
+                return True  # a tuple of tensors, say: not tried
             for i in seen.wrong:
                 value = seen.argument(i, at)
-                if not _is_real(value):
-                    continue
                 case = (*seen.cases[i][:at], change(value.detach()), *seen.cases[i][at + 1 :])
                 right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
                 if right.error is None and seen.alike(right, yours):
@@ -65,7 +65,10 @@ def _explains(seen: Evidence, words: str) -> bool:
 
 ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
     "{} holds negative numbers": torch.abs,
-    "{} is zero somewhere": lambda x: torch.where(x == 0, 0.3, x),
+    "{} is zero somewhere": lambda x: torch.where((x == 0) | (x == 1), 0.3, x),
+    "rows or columns of {} lie far apart (by more than 100)": lambda x: x.clamp(-15, 15),
+    "{} holds large numbers (beyond 1000)": lambda x: x.clamp(-15, 15),
+    "{} holds large numbers (beyond 100)": lambda x: x.clamp(-15, 15),
     "{} holds large numbers (beyond 20)": lambda x: x.clamp(-15, 15),
     "{} comes very near to one": lambda x: torch.where((1 - x).abs() < 1e-6, 0.9, x),
     "{} holds small numbers (below 0.01)": lambda x: torch.where(x.abs() < 0.01, 0.3, x),
@@ -109,7 +112,7 @@ def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]
 
 def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
     """The plainest last: an axis of length one is often there by chance."""
-    yield "the right result is infinite", lambda i: any(a.isinf().any() for a in _right(seen, i))
+    yield "the right result is infinite", lambda i: _is_infinite(seen, i)
     for at, name in enumerate(seen.names):
         yield (
             f"{name} holds an infinity, and the right result none",
@@ -192,6 +195,14 @@ def _tensors(value: Any) -> list[Tensor]:
 
 def _parts(value: Any) -> int:
     return len(value) if isinstance(value, tuple) else 0
+
+
+def _is_infinite(seen: Evidence, i: int) -> bool:
+    """Whether right numbers are infinite; and where a case is wrong, whether it is wrong in those alone."""
+    if not any(a.isinf().any() for a in _right(seen, i)):
+        return False
+    pairs = [parts[i] for parts in seen.wrong_parts.values() if i in parts]
+    return all(near(a[~a.isinf()], b[~a.isinf()]) for a, b in pairs)
 
 
 def _has_inf(value: Any) -> bool:
@@ -298,6 +309,8 @@ def ignored(seen: Evidence) -> Diagnosis | None:
     if not seen.informative:
         return None
     names = []
+    if len(seen.names) == 1:
+        return None  # rounded, say: another input may give the same
     for at, name in enumerate(seen.names):
         if _is_ignored(seen, at, _others):
             names.append(name)

@@ -23,6 +23,8 @@ def _half_known(draw):
         allowed[0] = True  # nothing is known of this datum
         allowed[1:, 0] |= ~allowed[1:].any(1)
         cases.append((2 * draw(N, C) - 3, allowed))
+    never = torch.tensor([[True, False, True], [True, False, False], [False, False, True], [True, False, True]])
+    cases.append((draw(4, 3), never))  # a label that is ruled out for all data
     far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
     far[2, 1] += 1500  # the likeliest label is ruled out, and the others are out of exp's reach of it
     cases.append((far, torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 1, 1]]).bool()))

@@ -17,7 +17,7 @@ def _noise_step(x, W, b, m):
 @drawing
 def _switches(draw):
     cases = []
-    for N, D, L in ((2, 3, 1), (5, 2, 3), (7, 4, 2), (3, 1, 4)):
+    for N, D, L in ((2, 3, 1), (5, 2, 3), (7, 4, 2), (4, 3, 3), (3, 1, 4)):
         cases.append((2 * draw(N, D), draw(D, L), draw(D), torch.sigmoid(2 * draw(N, L))))
     cases[-1][3][0] = torch.tensor([0.0, 1, 1, 0])  # sure of every switch
     return [*cases, (*(1e-3 * part for part in cases[1][:3]), cases[1][3])]  # in other units: a small variance
