@@ -4,6 +4,7 @@ import copy
 import math
 import signal
 import sys
+import time
 import warnings
 from dataclasses import replace
 from typing import ClassVar
@@ -19,6 +20,7 @@ from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_e
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.compare import Close, CloseWithGradients, SameDistribution
 from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.running import TimeLimit, time_limit
 from lvmteach.classroom.exercises.showing import picture
 from lvmteach.classroom.exercises.verdict import CheckFailed, wrapped
 from lvmteach.runtime import seeded
@@ -222,6 +224,30 @@ def test_an_endless_loop_ends_where_interrupts_are_ignored():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_call_that_waits_for_a_processor_is_no_loop():
+    """On a crowded machine the clock goes on while nothing is done; a sleep is as good as waiting."""
+
+    def waits(log_w):
+        time.sleep(0.45)
+        return log_mean_exp(log_w)
+
+    assert replace(exercise, seconds=0.3, cases=lambda seed: exercise.cases(seed)[:1]).judge(waits).status == "passed"
+
+
+@pytest.mark.parametrize("work", [lambda: None, lambda: time.sleep(0.02)])
+def test_what_does_not_end_is_ended_by_its_work_or_by_the_clock(work):
+    def endless():
+        with time_limit(0.2):
+            while True:
+                work()
+
+    began, worked = time.monotonic(), time.process_time()
+    with pytest.raises(TimeLimit):
+        endless()
+    assert time.process_time() - worked < 2 * 0.2  # where it works
+    assert time.monotonic() - began > 0.2
 
 
 def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():

@@ -23,7 +23,7 @@ import cloudpickle
 from lvmteach.classroom.exercises import stages
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.running import Elsewhere, Outcome
+from lvmteach.classroom.exercises.running import PATIENCE, Elsewhere, Outcome
 from lvmteach.classroom.exercises.verdict import Verdict
 from lvmteach.classroom.grading import desk, stand_in, wire
 from lvmteach.classroom.grading.sheet import Sheet, Step, Task, Unread, read
@@ -135,6 +135,10 @@ class Sitting:
         """Seconds that the notebook may still take."""
         return self.until - time.monotonic()
 
+    def patience(self, seconds: float) -> float:
+        """How long to wait for a call that may work for some seconds: no longer than for the notebook, if it can be."""
+        return min(PATIENCE * seconds, max(seconds, self.left)) + LATE
+
     @property
     def over(self) -> str:
         return f"the notebook took more than {self.limits.all:g} s"
@@ -198,7 +202,7 @@ class Sitting:
                     self.stopped[step.title] = f"{self.over} before it"
                     continue
                 seconds = max(1.0, min(self.limits.cell, self.left))
-                why = self.ask("run", step.source, step.title, seconds, within=seconds + LATE)
+                why = self.ask("run", step.source, step.title, seconds, within=self.patience(seconds))
                 if why is None:
                     self.stopped[step.title] = self.odd[-1]
                     return self._go_to(number)
@@ -287,7 +291,7 @@ class Answer(Elsewhere):
             self.last = Outcome(error=RuntimeError(self.ended))
         if self.last is not None:
             return self.last
-        said = self.sitting.ask("attempt", self.name, args, seconds, seed, within=seconds + LATE)
+        said = self.sitting.ask("attempt", self.name, args, seconds, seed, within=self.sitting.patience(seconds))
         if said is None:
             self.ended = self.sitting.odd[-1]
             self.last = Outcome(timed_out=True) if self.ended == OVERTIME else Outcome(error=RuntimeError(self.ended))
