@@ -28,7 +28,7 @@ from lvmteach.runtime import device, seeded
 from lvmteach.vae import VAE, gaussian, pretrained
 from lvmteach.vae.pretrained import FOLDER
 
-NAMES = ("iwae_1", "iwae_50")
+NAMES = ("iwae_1", "iwae_5", "iwae_50")
 IMAGES, BLOCK, FEW, DRAWS = 1000, 100, 500, 50
 STEPS, FIT_K, RATE = 150, 8, 0.04
 

@@ -77,7 +77,7 @@ def test_files_are_small():
     assert {name for name in sizes if name.endswith(".safetensors")} == {
         f"{n}.safetensors" for n in (*NAMES, SENTENCES)
     }
-    assert max(sizes.values()) < 1_000_000
+    assert max(sizes.values()) < 1_100_000
     assert sum(sizes.values()) < 6_000_000
 
 
@@ -243,36 +243,51 @@ def test_the_papers_schedule_has_its_3280_epochs():
     assert len(set(rates)) == 8
 
 
-def test_two_layers_begin_where_one_ended():
-    """With what is new in the networks at zero, both give x the same mean at the same z, and z the same q."""
-    with seeded(0):
-        one, two, x = mnist_vae(L=4), mnist_two_layers(L1=7, L2=3, hidden=5), torch.rand(5, 784).round()
-        h1 = torch.randn(5, 7)
-        long.grow(two, one)
-    q = two.encoder.first(x)
-    torch.testing.assert_close(q.mean[:, :4], one.encoder(x).mean)
-    torch.testing.assert_close(q.stddev[:, :4], one.encoder(x).stddev)
-    torch.testing.assert_close(q.stddev[:, 4:], torch.ones(5, 3))
-    assert 0 < q.mean[:, 4:].abs().max() < one.encoder(x).mean.abs().max()
-    h1[:, 4:] = 0
-    torch.testing.assert_close(two.decoder(torch.cat([h1, h1[:, :3]], 1)).mean, one.decoder(h1[:, :4]).mean)
-
-
-def test_the_top_is_trained_alone():
-    """Its bound is that of a VAE on h1 with beta from 0, and nothing below it moves."""
+def test_two_layers_warm_up_in_both():
+    """Its first value is log p(x|h1) alone; its last counts log q - log p of h1 and of h2, drawn by hand."""
     with seeded(0):
         model, x = mnist_two_layers(L1=7, L2=3, hidden=5), torch.rand(5, 784).round()
-    upper = long.Upper(model, steps=2)
-    moved = [id(p) for p in upper.parameters() if p.requires_grad]
-    top = [*model.encoder.second.parameters(), *model.prior.parameters()]
-    assert moved == [id(p) for p in top]
+    annealed = long.RECIPES["warm_two"].objective(model, steps=2)
+    normal = torch.distributions.Normal
     for beta in (0, 0.5, 1, 1):
         with seeded(1):
-            value = upper(x)
+            value = annealed(x)
         with seeded(1):
-            h1 = model.encoder.first(x).sample()
-            q = model.encoder.second(h1).base_dist
-            h2 = torch.distributions.Normal(q.loc, q.scale).rsample((1,))[0]
-        kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(-1)
-        p = model.prior.below(h2).base_dist
-        torch.testing.assert_close(value, torch.distributions.Normal(p.loc, p.scale).log_prob(h1).sum(-1) - beta * kl)
+            q1 = model.encoder.first(x).base_dist
+            h1 = normal(q1.loc, q1.scale).rsample((1,))[0]
+            q2 = model.encoder.second(h1).base_dist
+            h2 = normal(q2.loc, q2.scale).rsample((1,))[0]
+        p1 = model.prior.below(h2).base_dist
+        kl = (q1.log_prob(h1) - p1.log_prob(h1)).sum(-1) + (q2.log_prob(h2) - normal(0.0, 1.0).log_prob(h2)).sum(-1)
+        bits = torch.distributions.Bernoulli(logits=model.decoder.decoder.net(h1))
+        torch.testing.assert_close(value, bits.log_prob(x).sum(-1) - beta * kl)
+
+
+@pytest.mark.parametrize("name", ["warm_two", "two_1", "two_5", "two_50"])
+def test_two_layers_are_built_with_two_and_their_gradient_is_cut_to_its_limit(name):
+    recipe, p, q = long.RECIPES[name], torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
+    assert recipe.build().decoder.L1 == 100
+    optimiser = recipe.optimiser([p, q])
+    for length, kept in ((500.0, long.LONGEST), (5.0, 5.0)):
+        p.grad, q.grad = torch.tensor([0.6 * length]), torch.tensor([-0.8 * length])
+        optimiser.step()
+        torch.testing.assert_close(torch.cat([p.grad, q.grad]), torch.tensor([0.6 * kept, -0.8 * kept]))
+    assert p < 0 < q  # and a step was made
+
+
+def test_the_papers_schedule_trains_the_model_that_was_asked_for(monkeypatch):
+    made = {}
+    monkeypatch.setattr(long, "make", lambda name, recipe, count: made.update({name: recipe}))
+    assert long.main(["--paper", "iwae_5", "two_5"])
+    for name, layers in (("iwae_5", 1), ("two_5", 2)):
+        recipe, model = made[name], made[name].build()
+        assert (recipe.K, recipe.L, recipe.batch, recipe.start) == (5, long.RECIPES[name].L, 20, None)
+        assert hasattr(model.decoder, "L1") == (layers == 2)
+        assert recipe.optimiser(model.parameters()).defaults["eps"] == 1e-4
+
+
+@pytest.mark.parametrize("arguments", [["two_3"], ["--check", "two_5"], ["warm_up"]])
+def test_only_what_can_be_made_or_checked_is_taken(monkeypatch, arguments):
+    monkeypatch.setattr(long, "make", lambda *given: pytest.fail("nothing is to be made"))
+    with pytest.raises(SystemExit, match=f"no model {arguments[-1]}; there are plane, "):
+        long.main(arguments)
