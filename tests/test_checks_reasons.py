@@ -10,6 +10,7 @@ from lvmteach.classroom.exercises import mutation
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.probing import Probe
+from lvmteach.classroom.exercises.stages import exercises
 
 
 @drawing
@@ -163,6 +164,75 @@ def test_infinite_results_are_the_reason_only_where_those_are_wrong():
 def test_a_rounded_result_depends_on_its_argument():
     said = Exercise("Do.", averaged, rows, {}).judge(lambda x: (x.mean(0) / 5).floor()).diagnosis
     assert "does not depend" not in said
+
+
+def test_an_argument_that_matters_where_the_answer_is_right_is_not_ignored():
+    def underflows(f_z, log_w):
+        w = log_w.exp().reshape(-1, *[1] * (f_z.ndim - 1))
+        return (w * f_z).sum(0) / (w.sum(0) + 1e-8)
+
+    assert "does not depend" not in exercises("monte_carlo")["self_normalised"].judge(underflows).diagnosis
+
+
+def test_truth_values_that_matter_in_some_places_are_not_ignored():
+    def any_row(log_p_xz, allowed):
+        return log_p_xz.masked_fill(~allowed.any(0), -math.inf).softmax(1)
+
+    labels = replace(exercises("gaussian_mixtures")["partial_labels"], misconceptions={})
+    assert "does not depend" not in labels.judge(any_row).diagnosis
+
+
+def test_what_is_missing_stays_missing_where_the_input_is_made_simpler():
+    def filled(x, s):
+        return torch.where(x.isnan(), s.exp(), x)
+
+    def holes(seed):
+        return [(x.masked_fill(torch.eye(*x.shape).roll(1, 1).bool(), math.nan), s) for x, s in two(seed)]
+
+    said = Exercise("Do.", filled, holes, {}).judge(lambda x, s: torch.where(x.isnan(), s.cosh() + 3, x)).diagnosis
+    assert "of x are alike" not in said
+
+
+def test_a_tiny_result_is_named_before_a_tiny_input():
+    def variance(x, s):
+        return (x * s).square().mean(0)
+
+    cases = [*two(0), *two(1), tuple(1e-3 * part for part in two(0)[0])]
+    said = (
+        Exercise("Do.", variance, lambda seed: cases, {}).judge(lambda x, s: variance(x, s).clamp_min(1e-3)).diagnosis
+    )
+    assert "the right result is tiny" in said or "small number" in said
+
+
+def test_an_overflow_is_no_ground_for_naming_a_changed_formula():
+    def ratio(log_p, log_q, log_wide, share):
+        return (log_p.exp() / ((1 - share) * log_q.exp() + share * log_wide.exp())).log()
+
+    mixture = replace(exercises("monte_carlo")["defensive"], misconceptions={})
+    assert "numbers that come out" not in mixture.judge(ratio).diagnosis
+
+
+def test_nearly_right_on_most_inputs_may_be_a_term_as_well():
+    def scaled(x, s):
+        return x + s
+
+    cases = [(x, 1e-6 * s if len(x) != 6 else s) for x, s in (*two(0), *two(1))]
+    said = Exercise("Do.", scaled, lambda seed: cases, {}).judge(lambda x, s: x + s * s.exp().cos()).diagnosis
+    assert "a term that is next to nothing" in said
+
+
+def test_no_part_of_a_mixture_may_be_taken_out_for_all_draws():
+    weights = exercises("monte_carlo")["defensive"]
+
+    def by(part):
+        def wrong(log_p, log_q, log_wide, share):
+            top = log_wide if part == "wide" else log_q
+            both = (1 - share) * (log_q - top).exp() + share * (log_wide - top).exp()
+            return log_p - top - both.log()
+
+        return wrong
+
+    assert weights.judge(by("wide"), why=False).status == weights.judge(by("q"), why=False).status == "not yet"
 
 
 def test_a_few_truth_values_do_not_tell_what_became_of_the_others():

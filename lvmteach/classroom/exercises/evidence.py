@@ -125,6 +125,13 @@ class Evidence:
         return found
 
     @cached_property
+    def overflow_alone(self) -> bool:
+        """Whether every number that differs is infinite or NaN: many a formula does that at the ends of the range."""
+        off = [b[~torch.isclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True)]
+               for pairs in self.wrong_parts.values() for a, b in pairs.values() if a.shape == b.shape]  # fmt: skip
+        return bool(off) and not torch.cat(off).isfinite().any()
+
+    @cached_property
     def right_but_altered(self) -> bool:
         """Whether all that is wrong is that inputs were altered: the symptom says it."""
         return all(self.received[i].changed for i in self.wrong) and bool(self.parts) and not self.wrong_parts

@@ -221,8 +221,8 @@ def _reals(seen: Evidence) -> bool:
 
 
 def telling(seen: Evidence) -> bool:
-    """Whether there are wrong results of two sizes at least: an error says too little."""
-    return seen.informative and len({seen.size(i) for i in seen.numbers}) >= 2
+    """Whether there are wrong results of two sizes at least: an error says too little, or an overflow alone."""
+    return seen.informative and len({seen.size(i) for i in seen.numbers}) >= 2 and not seen.overflow_alone
 
 
 def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:

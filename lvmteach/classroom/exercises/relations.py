@@ -368,8 +368,12 @@ def small_error(seen: Evidence) -> Diagnosis | None:
     if not small or len(small) < 0.6 * len(errors):
         return None
     single = "numbers in single precision, or " if max(small) < 3e-6 else ""
-    where = "everywhere" if len(small) == len(errors) else f"on {len(small)} of {len(errors)} wrong inputs"
+    if len(small) < len(errors):
+        return Diagnosis(
+            f"Nearly right on {len(small)} of {len(errors)} wrong inputs, to about {max(small):.0e} of the value: "
+            f"{single}a small number added or cut off for safety, or a term that is next to nothing on most inputs?"
+        )
     return Diagnosis(
-        f"Nearly right {where}, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
+        f"Nearly right everywhere, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
         "safety, rounding on the way, or too few steps?"
     )

@@ -86,8 +86,8 @@ def _made(case: tuple, places: set[int], change: Change) -> tuple | None:
             return None
         old = case[at] if isinstance(case[at], Tensor) else torch.tensor(case[at], dtype=torch.float64)
         new = change(old.detach()).clone()
-        if torch.equal(new, old.detach()):
-            return None
+        if torch.equal(new, old.detach()) or not torch.equal(new.isnan(), old.isnan()):
+            return None  # what is missing stays missing
         made[at] = new.requires_grad_(old.requires_grad) if isinstance(case[at], Tensor) else new.item()
     return tuple(made)
 

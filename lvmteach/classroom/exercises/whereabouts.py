@@ -16,6 +16,7 @@ from lvmteach.classroom.exercises.running import leaves
 
 MUCH = 4  # times as much as in any right case is no chance
 FEW = 3  # right cases, if what the wrong ones have is a matter of their structure
+MANY_CASES = 8  # wrong ones, in none of which an argument that is ignored may matter
 MANY = 5  # right cases, if a case holds too little to tell much
 
 
@@ -113,6 +114,8 @@ def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]
 def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
     """The plainest last: an axis of length one is often there by chance."""
     yield "the right result is infinite", lambda i: _is_infinite(seen, i)
+    for least in (1e-6, 1e-3):
+        yield f"the right result is tiny (below {least:.0e})", lambda i, least=least: _is_tiny(seen, i, least)
     for at, name in enumerate(seen.names):
         yield (
             f"{name} holds an infinity, and the right result none",
@@ -203,6 +206,14 @@ def _is_infinite(seen: Evidence, i: int) -> bool:
         return False
     pairs = [parts[i] for parts in seen.wrong_parts.values() if i in parts]
     return all(near(a[~a.isinf()], b[~a.isinf()]) for a, b in pairs)
+
+
+def _is_tiny(seen: Evidence, i: int, least: float) -> bool:
+    """Whether right numbers are smaller than that; and where a case is wrong, whether it is wrong in those alone."""
+    if not any(((a.abs() < least) & (a != 0)).any() for a in _right(seen, i) if a.is_floating_point()):
+        return False
+    pairs = [parts[i] for parts in seen.wrong_parts.values() if i in parts]
+    return all(near(a[a.abs() >= least], b[a.abs() >= least]) for a, b in pairs)
 
 
 def _has_inf(value: Any) -> bool:
@@ -305,11 +316,11 @@ def _all_like_the_first(value: Any, length: int) -> Any:
 
 
 def ignored(seen: Evidence) -> Diagnosis | None:
-    """Arguments that change the right result, and not the student's, in two cases at least; or parts of them."""
+    """Arguments that change the right result, and the student's in no case, right ones among them; or parts of them."""
     if not seen.informative:
         return None
     names = []
-    if len(seen.names) == 1:
+    if len(seen.names) == 1 and not _is_flat(seen):
         return None  # rounded, say: another input may give the same
     for at, name in enumerate(seen.names):
         if _is_ignored(seen, at, _others):
@@ -323,9 +334,15 @@ def ignored(seen: Evidence) -> Diagnosis | None:
     return Diagnosis(f"Your result does not depend on {' and '.join(names)}; {one}.")
 
 
+def _is_flat(seen: Evidence) -> bool:
+    """Whether the student's numbers are all alike in each wrong case."""
+    all_of_them = [b.flatten() for pairs in seen.wrong_parts.values() for _, b in pairs.values() if b.numel() > 1]
+    return len(all_of_them) >= 2 and all(near(b, b[:1].expand_as(b)) for b in all_of_them)
+
+
 def _is_ignored(seen: Evidence, at: int, others: Callable[[Any], Iterator[Any]]) -> bool:
     told = 0
-    for i in seen.wrong[:3]:
+    for i in (*seen.wrong[:MANY_CASES], *seen.right[:3]):  # in a wrong case alone it may have underflowed
         case = seen.cases[i]
         if not seen.is_finite(i):
             continue
@@ -354,6 +371,8 @@ def _others(value: Any) -> Iterator[Any]:
         turned = value.detach().flatten().flip(0).reshape(value.shape)
         if not torch.equal(turned, value):
             yield turned.requires_grad_(value.requires_grad)
+    if isinstance(value, Tensor) and value.dtype == torch.bool and value.ndim:
+        yield value.roll(1, -1)
 
 
 def _other_parts(k: int, value: tuple) -> Iterator[tuple]:
