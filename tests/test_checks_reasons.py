@@ -73,6 +73,21 @@ def pulled(x):
     return 0.5 * x + 0.5 * x.mean(0)
 
 
+def weighted(x):
+    out = x.clone()
+    for j in range(x.shape[1]):
+        out[:, j] = x[:, j] * (2.0 + j)
+    return out
+
+
+def counted(x, s):
+    return (x * s).sum(1) + len(x)
+
+
+def rooted(x):
+    return x.clamp_min(0).sqrt()
+
+
 def summed(x, s):
     scaled = x / s
     return (scaled**2).sum(0) + s.log().sum(0)
@@ -87,6 +102,9 @@ FOUND = {
     "a term that counts too little": (
         summed, two, lambda x, s: ((x / s) ** 2).sum(0) + s.log().sum(0) / len(s) ** 0.5,
         "counts 1 over the root of the length of axis 0 of x",
+    ),
+    "an index that does not move": (
+        weighted, rows, lambda x: x[:, :1] * torch.arange(2.0, 2.0 + x.shape[1]), "or an index is zero",
     ),
     "a term with the wrong sign": (summed, two, lambda x, s: ((x / s) ** 2).sum(0) - s.log().sum(0), "wrong sign"),
     "a size": (shares, columns, lambda x: torch.ones_like(x) / len(x), "1 over the length of axis 0 of x, in all"),
@@ -299,3 +317,54 @@ def test_a_loop_with_too_few_rounds_is_a_mistake_that_is_made():
     made = [one for one in mutation.mutants(iterated) if one.kind == "a loop has too few rounds"]
     x = torch.ones(2, dtype=torch.float64)
     assert torch.equal(made[1].function(x), x.cos().cos())
+
+
+def test_an_input_with_which_the_right_result_is_one_number_tells_nothing():
+    said = Exercise("Do.", counted, two, {}).judge(lambda x, s: (x * s).sin().sum(1) + len(x)).diagnosis
+    assert "is zero" not in said
+
+
+def test_truth_values_beside_numbers_are_no_ground_for_another_input_either():
+    def with_a_zero(seed):
+        return [(torch.cat([case[0], 0 * case[0][:, :1]], 1),) for case in rows(seed)]
+
+    def active(x):
+        return x.mean(0) > 0.05, (x**2).sum(0)
+
+    units = Exercise("Do.", active, with_a_zero, {})
+    assert "without its sign" not in units.judge(lambda x: (x.square().sum(0) > 1e-9, (x**2).sum(0))).diagnosis
+
+
+def test_nan_does_not_tell_which_change_made_it():
+    said = Exercise("Do.", rooted, rows, {}).judge(lambda x: torch.where(x > 0, math.nan, 0.0 * x)).diagnosis
+    assert "wrong sign" not in said
+
+
+def test_a_misconception_and_a_factor_that_takes_it_back_are_no_mistake():
+    def with_large_ones(seed):
+        return [*rows(seed), *((1e3 * case[0],) for case in rows(seed))]
+
+    shares_of = Exercise("Do.", softmax, with_large_ones, {"Half.": lambda x: softmax(x) / 2})
+    said = shares_of.judge(lambda x: softmax(x) * (1 + 1e-7) if x.abs().max() < 50 else math.nan * x).diagnosis
+    assert "Half" not in said
+
+
+def test_noise_that_is_weak_is_not_taken_for_none():
+    said = exercises("gradient_estimators")["gumbel_max"].judge(
+        lambda logits, u: (logits + (-(-u).exp()).exp()).argmax(-1)
+    )
+    assert said.status == "not yet"
+    assert "no noise" not in said.diagnosis
+    assert "does not depend" not in said.diagnosis
+
+
+@pytest.mark.parametrize("measure", ["sum of squares", "signal to noise"])
+def test_another_measure_of_spread_is_not_taken_for_the_standard_deviation(measure):
+    measures = {
+        "sum of squares": lambda mu, s: (mu - mu.mean(0)).square().sum(0),
+        "signal to noise": lambda mu, s: mu.var(0) / (2 * s).exp().mean(0),
+    }
+    unit_use = exercises("vae")["unit_use"]
+    said = unit_use.judge(lambda mu, s: (measures[measure](mu, s) > 0.01, unit_use.reference(mu, s)[1]))
+    assert said.status == "not yet"
+    assert "standard deviation" not in said.diagnosis

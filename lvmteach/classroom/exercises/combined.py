@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import torch
+
 from lvmteach.classroom.exercises import relations, shapes
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 
 IN_EVERY_CASE = "In every case "
+SMALL = 1e-5  # ten times what a relation is told to
 
 
 def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable], until: float) -> Diagnosis | None:
     """What relates the student's results to those of a declared misconception, on every declared case."""
-    if not seen.informative or not any(i < seen.declared for i in seen.wrong):
+    if not seen.informative or not any(i < seen.declared for i in seen.wrong) or _nearly_right(seen):
         return None
     cases = seen.cases[: seen.declared]
     for sentence, wrong in misconceptions.items():
@@ -30,6 +33,12 @@ def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable],
             if beside.wrong and (found := look(beside)) is not None:
                 return Diagnosis(f"Two things at once. {sentence} And beside that: {_of_that(found.why)}")
     return None
+
+
+def _nearly_right(seen: Evidence) -> bool:
+    """Whether all errors are small, where nothing is NaN: two mistakes that cancel each other are none."""
+    pairs = [(a, b) for parts in seen.wrong_parts.values() for a, b in parts.values() if not b.isnan().any()]
+    return bool(pairs) and all(a.shape == b.shape and torch.allclose(b, a, rtol=SMALL, atol=SMALL) for a, b in pairs)
 
 
 def _of_that(why: str) -> str:

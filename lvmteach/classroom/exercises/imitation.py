@@ -216,8 +216,10 @@ def _fits(seen: Evidence, other: Callable, until: float) -> bool:
 
 
 def _reals(seen: Evidence) -> bool:
-    """Whether results are real numbers: truth values stay the same under many a change of what is compared."""
-    return not any(isinstance(o.value, Tensor) and not o.value.is_floating_point() for o in seen.received)
+    """Whether wrong results are real numbers: truth values stay the same under many a change of what is compared."""
+    parts = [seen.compare.parts(seen.received[i].value, seen.inputs(i)) for i in seen.numbers]
+    wrong = [part for one in parts for name, part in one.items() if name in (seen.wrong_parts or one)]
+    return not wrong or any(part.is_floating_point() for part in wrong)
 
 
 def telling(seen: Evidence) -> bool:

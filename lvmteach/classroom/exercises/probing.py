@@ -209,6 +209,8 @@ def twists_of(value: Any, names: Sequence[str], args: tuple) -> Iterator[Twist]:
         return
     for name in _twists_of(value):
         words, change = TWISTS[name]
+        if name == "zero" and type(value) is int:
+            words += ", or an index is zero"
         yield Twist(words, lambda t, _, change=change: change(t), type(value) is int)
     if type(value) is int:
         for words, size in _sizes(names, args).items():

@@ -18,6 +18,7 @@ from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
 Change = Callable[[Tensor], Tensor]
 
 TRIED = 4  # cases at most
+TINY = 1e-12  # what rounding leaves of a zero
 SIMPLER: dict[str, Change] = {
     "{} is zero": torch.zeros_like,
     "{} is one throughout": torch.ones_like,
@@ -60,14 +61,24 @@ def _is_right_with(seen: Evidence, places: set[int], change: Change) -> bool:
         right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
         if right.error is not None or right.value is None:
             continue
-        parts = [p.double().flatten() for p in seen.compare.parts(right.value, seen.inputs(i)).values()]
+        named = seen.compare.parts(right.value, seen.inputs(i)).items()
+        parts = [part.double().flatten() for name, part in named if name in seen.wrong_parts]
         if not parts or not torch.cat(parts).isfinite().all():
             continue
         if yours.error is not None or yours.value is None or not seen.alike(right, yours):
             return False
         sizes.add(seen.size(i))
         numbers.append(torch.cat(parts))
-    return len(sizes) >= 2 and len(torch.cat(numbers).unique()) > 2
+    return len(sizes) >= 2 and _differ(numbers)
+
+
+def _differ(numbers: list[Tensor]) -> bool:
+    """Whether right results tell something: zeros, or one number a case, come out of many a mistake."""
+    every = torch.cat(numbers)
+    several = [one for one in numbers if len(one) > 1]
+    if several and all((one - one[0]).abs().max() < TINY for one in several):
+        return False
+    return len(every[every.abs() > TINY].unique()) > 2
 
 
 def _wrong_cases(seen: Evidence) -> list[int]:

@@ -77,6 +77,15 @@ def _steps_with(loss=lambda bounds: -bounds.mean(), after="zero backward step", 
     return wrong
 
 
+def _one_step_at_the_end(model, make_optimiser, batches):
+    optimiser, report = make_optimiser(model.parameters()), []
+    for x, eps in batches:
+        report.append(model(x, eps).mean())
+        (-report[-1]).backward()
+    optimiser.step()
+    return torch.stack(report).detach()
+
+
 def _steps_by_autograd(model, make_optimiser, batches):
     parameters = list(model.parameters())
     optimiser, report = make_optimiser(parameters), []
@@ -131,6 +140,9 @@ train_steps = Exercise(
         "adds to what is there.": _steps_with(after="backward step", told=lambda bounds: -bounds.mean()),
         "The parameters never move during the loop: no optimiser.step() after backward, or gradients cleared between "
         "the two.": _steps_with(after="zero backward"),
+        "You make one step, after all batches: the parameters do not move during the loop. One step for each batch.": (
+            _one_step_at_the_end
+        ),
         "Each step goes along the gradient of the batch before: step comes after backward.": (
             _steps_with(after="step zero backward")
         ),

@@ -29,12 +29,15 @@ def _by_loop(mu, s):
 
 @drawing
 def _codes(draw):
-    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, three near the border."""
+    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, three near the border.
+
+    The means of two collapsed ones vary a little: by their standard deviation, or their range, they would be in use.
+    """
 
     def units(B):
         noise = draw(B, 7)
         noise = (noise - noise.mean(0)) / noise.std(0)
-        mean = noise * torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 0.14, 0.08, 0.11]).double()
+        mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, 0.14, 0.08, 0.11]).double()
         mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0]).double()
         scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.3, 0.98]).double().log()
         return mean, scale + 0.02 * draw(B, 7)
