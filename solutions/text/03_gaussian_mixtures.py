@@ -373,10 +373,11 @@ for c in range(3):
 def collapse(x, n, s):
     """(weights (2,), means (2, D), covariances (2, D, D)): one Gaussian of all data, one of scale s at x[n]."""
     ### BEGIN SOLUTION
-    # Maximum likelihood divides by N, hence correction=0; torch.cov wants variables as rows.
-    everything = torch.cov(x.T, correction=0)
+    D = x.shape[1]
+    # Maximum likelihood divides by N, hence correction=0; torch.cov wants variables as rows, and gives a number if D = 1.
+    everything = torch.cov(x.T, correction=0).reshape(D, D)
     # s is a scale, so its square goes on the diagonal.
-    needle = torch.eye(x.shape[1], dtype=x.dtype) * s * s
+    needle = torch.eye(D, dtype=x.dtype) * s * s
     weights = torch.ones(2, dtype=x.dtype) / 2
     return weights, torch.stack([x.mean(dim=0), x[n]]), torch.stack([everything, needle])
     ### END SOLUTION

@@ -20,7 +20,6 @@ from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twis
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 MANY = 20  # changes that are tried on all cases, when they do the right thing on one
-HANGS = 8.0  # seconds after which a change is given up that does not end
 NUMBERS = 12  # of a result that are compared when two changes are sought
 
 
@@ -72,7 +71,7 @@ def transformed(seen: Evidence, until: float) -> Diagnosis | None:
     if not telling(seen) or not _reals(seen):
         return None
     first, candidates = seen.numbers[0], []
-    with many_calls(HANGS) as call:
+    with many_calls(until) as call:
         for n, (words, other_input) in enumerate(_other_inputs(seen)):
             other = _with(seen.reference, other_input)
             if seen.alike(call(other, seen.cases[first]), seen.received[first]):
@@ -246,7 +245,7 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     candidates: list[tuple[Found, Callable]] = []
     tried = seen.tried.setdefault(function, [])
     differ = _at_a_glance(seen, first)
-    with many_calls(HANGS) as call:
+    with many_calls(until) as call:
         for n, mutant in enumerate(_mutants(function)):
             outcome = call(mutant.function, seen.cases[first])
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):

@@ -16,7 +16,6 @@ from lvmteach.classroom.exercises.probing import Twist, taken_apart
 from lvmteach.classroom.exercises.relations import Pairs, enough, named_factor
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
-HANGS = 8.0  # seconds after which a case is given up
 # How a wrong result may come of the right one, a, and a quantity, t.
 WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "{}": lambda a, t: t, "minus {}": lambda a, t: -t,
@@ -88,7 +87,7 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
         probe = taken_apart(function)
         if probe is None or time.process_time() > until:
             continue
-        with many_calls(HANGS) as call:
+        with many_calls(until) as call:
             for at, spot in enumerate(probe.spots):
                 without = probe.changed({at: NOTHING})
                 if factor := _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i)):
@@ -161,7 +160,7 @@ def of_a_step(seen: Evidence, until: float) -> Diagnosis | None:
         if probe is None or not cases or time.process_time() > until:
             continue
         steps: dict[int, dict[int, Tensor]] = {}
-        with many_calls(HANGS):
+        with many_calls(until):
             for i in cases:
                 for at, value in probe.quantities(*map(copied, seen.cases[i])).items():
                     if isinstance(value, Tensor) and value.is_floating_point():
