@@ -20,7 +20,7 @@ from lvmteach.classroom.exercises.cases import with_an_axis_of_one, with_equal_e
 from lvmteach.classroom.exercises.choice import Choice
 from lvmteach.classroom.exercises.compare import Close, CloseWithGradients, SameDistribution
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.running import PATIENCE, TimeLimit, many_calls, time_limit
+from lvmteach.classroom.exercises.running import TimeLimit, many_calls, time_limit
 from lvmteach.classroom.exercises.showing import picture
 from lvmteach.classroom.exercises.verdict import CheckFailed, wrapped
 from lvmteach.runtime import seeded
@@ -247,14 +247,14 @@ def test_what_does_not_end_is_ended_by_its_work_or_by_the_clock(work):
     with pytest.raises(TimeLimit):
         endless()
     assert time.process_time() - worked < 2 * 0.2  # where it works
-    assert time.monotonic() - began > 0.2
+    assert 0.2 < time.monotonic() - began < 5  # where it sleeps: three times its limit, and what a crowded machine adds
 
 
 def test_a_changed_formula_that_does_not_end_costs_no_more_than_the_search_may():
-    began, worked = time.monotonic(), time.process_time()
+    worked = time.process_time()
     with many_calls(until=worked + 0.4) as call:
         call(never_ends, (torch.zeros(1),))
-    assert 0.3 < time.process_time() - worked < 1.2 or time.monotonic() - began > 0.4 * PATIENCE
+    assert time.process_time() - worked < 1.2
 
 
 def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():
