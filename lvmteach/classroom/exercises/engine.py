@@ -159,12 +159,6 @@ class Exercise:
             return False
         return all(self._symptom(case, right, attempt(other, case, self.seconds)) is None for other in self.also_right)
 
-    def _agreed_on_reals(self, case: Case) -> bool:
-        """Of a choice between equals there may be two right ones."""
-        value = attempt(self.reference, case, self.seconds).value
-        parts = self.compare.parts(value, self._inputs(case)).values() if value is not None else ()
-        return any(part.is_floating_point() for part in parts) and self._agreed(case)
-
     def _takes_these_arguments(self, answer: Callable) -> bool:
         try:
             inspect.signature(answer).bind(*inspect.signature(self.reference).parameters)

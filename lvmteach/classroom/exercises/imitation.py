@@ -257,10 +257,15 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(twist.words, probe.spots[at].inputs), other))
+                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other))
             if _late(until, n):
                 break
     return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
+
+
+def _inputs(probe: Probe, at: int, twist: Twist) -> tuple[str, ...]:
+    """The arguments at a place of the formula; none for a length, which may be read off any of several."""
+    return () if twist.whole else probe.spots[at].inputs
 
 
 def _at_a_glance(seen: Evidence, i: int) -> Callable[[Outcome], bool]:
@@ -346,7 +351,7 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
         for a, b in fit[:MANY].tolist():
             (at, one, _), (other_at, other, _) = rows[a], rows[b]
             if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
-                return Found(one.words, probe.spots[at].inputs), Found(other.words, probe.spots[other_at].inputs)
+                return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
     return None
 
 

@@ -128,7 +128,8 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
             factors[i] = factor[0].item()
             terms.append(term[there])
             parts_of_it |= not near(z, torch.zeros_like(z))
-            if there.sum() >= 3 and i in seen.wrong:
+            varies = not near(term[there], term[there][:1].expand(int(there.sum())))  # else any constant would fit
+            if there.sum() >= 3 and varies and i in seen.wrong:
                 sizes.add(seen.size(i))
     if len({seen.size(i) for i in factors if i in seen.wrong}) < 2 or len(torch.cat(terms).unique()) < 3:
         return ""

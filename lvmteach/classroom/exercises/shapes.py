@@ -17,19 +17,24 @@ OVER = {"summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod}
 
 
 def of_one(seen: Evidence) -> Diagnosis | None:
-    """The same, where there is one result."""
-    return None if any(isinstance(one.value, tuple | list) for one in seen.expected) else of_another(seen)
+    """The same, where there is one result, and one way to its shape: a diagonal is also a sum over rows, say."""
+    if any(isinstance(one.value, tuple | list) for one in seen.expected):
+        return None
+    return of_another(seen, alone=True)
 
 
-def of_another(seen: Evidence) -> Diagnosis | None:
-    """The right numbers added up, averaged, turned, cut, or put in another order of axes; one reason for all cases."""
+def of_another(seen: Evidence, alone: bool = False) -> Diagnosis | None:
+    """The right numbers added up, averaged, turned, cut, or put in another order of axes; one reason for all cases.
+
+    alone: of several reasons that fit none is told.
+    """
     cases = [i for i in seen.wrong if i < seen.declared] or seen.wrong
     pairs = [(seen.expected[i].value, seen.received[i].value) for i in cases]
     if any(theirs is None or ours is None for ours, theirs in pairs) or len({seen.size(i) for i in cases}) < 2:
         return None
     if all(isinstance(value, tuple | list) for pair in pairs for value in pair):
         return _of_several(pairs)
-    return _of_one(pairs, "your result is")
+    return _of_one(pairs, "your result is", alone)
 
 
 def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
@@ -49,7 +54,7 @@ def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
     return None
 
 
-def _of_one(pairs: list[tuple[Any, Any]], whose: str) -> Diagnosis | None:
+def _of_one(pairs: list[tuple[Any, Any]], whose: str, alone: bool = False) -> Diagnosis | None:
     if not all(isinstance(value, Tensor | float | int) for pair in pairs for value in pair):
         return None
     both = [(as_tensor(ours).double(), as_tensor(theirs).double()) for ours, theirs in pairs]
@@ -68,10 +73,11 @@ def _of_one(pairs: list[tuple[Any, Any]], whose: str) -> Diagnosis | None:
     ):
         return None  # a few truth values agree by chance
     axes = min(a.ndim for a, _ in both)
-    for words, change in _changes(axes):
-        if all(_fits(change, a, b) for a, b in both):
-            return Diagnosis(f"In every case {whose} the right one {words}.")
-    return None
+    fitting = (words for words, change in _changes(axes) if all(_fits(change, a, b) for a, b in both))
+    found = next(fitting, None)
+    if found is None or (alone and next(fitting, None) is not None):
+        return None
+    return Diagnosis(f"In every case {whose} the right one {found}.")
 
 
 def _fits(change: Callable[[Tensor], Tensor], a: Tensor, b: Tensor) -> bool:

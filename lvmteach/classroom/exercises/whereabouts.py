@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
-from lvmteach.classroom.exercises.running import leaves
+from lvmteach.classroom.exercises.running import Outcome, leaves
 
 MUCH = 4  # times as much as in any right case is no chance
 FEW = 3  # right cases, if what the wrong ones have is a matter of their structure
@@ -28,9 +28,7 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
     total = len(seen.received)
     for words, holds in _lengths_of_one(seen):
         if all(holds(i) and _tells(seen, i) for i in right) and not any(holds(i) for i in wrong):
-            return Diagnosis(
-                f"Right on those {len(right)} of {total} inputs alone where {words}: look at what you do along it."
-            )
+            return Diagnosis(f"Right on those {len(right)} of {total} inputs alone where {words}.")
     for words, holds in _features(seen):
         structural = words.startswith("an axis of") or (words.endswith("parts") and len(right) >= FEW)
         if len(right) < len(wrong) and not structural:  # then a likeness is chance
@@ -58,10 +56,18 @@ def _explains(seen: Evidence, words: str) -> bool:
                 value = seen.argument(i, at)
                 case = (*seen.cases[i][:at], change(value.detach()), *seen.cases[i][at + 1 :])
                 right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
-                if right.error is None and seen.alike(right, yours):
+                if _is_told(seen, i, right) and seen.alike(right, yours):
                     return True
             return False
     return True
+
+
+def _is_told(seen: Evidence, i: int, right: Outcome) -> bool:
+    """Whether a right result holds numbers, none of them NaN or infinite, which come out of many a wrong formula."""
+    if right.error is not None or right.value is None:
+        return False
+    parts = seen.compare.parts(right.value, seen.inputs(i)).values()
+    return bool(parts) and all(part.isfinite().all() for part in parts)
 
 
 ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
@@ -75,6 +81,7 @@ ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
     "{} holds small numbers (below 0.01)": lambda x: torch.where(x.abs() < 0.01, 0.3, x),
     "{} holds small numbers (below 0.1)": lambda x: torch.where(x.abs() < 0.1, 0.3, x),
     "{} holds tiny numbers (below 1e-3)": lambda x: torch.where(x.abs() < 1e-3, 0.1, x),
+    "{} holds tiny numbers (below 1e-6)": lambda x: torch.where(x.abs() < 1e-6, 0.1, x),
 }
 
 
@@ -263,27 +270,31 @@ def _right(seen: Evidence, i: int) -> list[Tensor]:
 
 
 def depends_on_others(seen: Evidence) -> Diagnosis | None:
-    """Make all data like the first one: where each stands alone, the first result stays as it is.
+    """Make all data like the first one, or the last: where each stands alone, the result of that one stays as it is.
 
-    In two cases of different sizes at least, and nowhere else than in the student's.
+    In two cases of different sizes at least, if as many are wrong, and nowhere else than in the student's.
     """
     if not seen.informative:
         return None
-    told: dict[int, set] = {}
-    for i in seen.wrong:
-        for axis in _mixed(seen, i):
-            told.setdefault(axis, set()).add(seen.size(i))
-            if len(told[axis]) >= 2:
+    enough = min(2, len({seen.size(i) for i in seen.wrong}))
+    told: dict[tuple, set] = {}
+    for i in (*seen.wrong, *seen.right[:FEW]):  # what is right may cease to be when other data come
+        for axis, words in _mixed(seen, i):
+            told.setdefault((axis, words), set()).add(seen.size(i))
+            if len(told[axis, words]) >= enough:
                 return Diagnosis(
                     f"Along axis {axis} of your result the numbers influence each other: when the other data change, "
-                    "so does the first number. In the right answer each stands alone. "
+                    f"so does the {words} number. In the right answer each stands alone. "
                     "Look for a mean, a sum or a maximum over too much."
                 )
     return None
 
 
-def _mixed(seen: Evidence, i: int) -> Iterator[int]:
-    """The axes of a result along which the student's numbers influence each other, and the right ones do not."""
+def _mixed(seen: Evidence, i: int) -> Iterator[tuple[int, str]]:
+    """The axes of a result along which the student's numbers influence each other, and the right ones do not.
+
+    And which number shows it.
+    """
     ours, theirs = seen.expected[i], seen.received[i]
     if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
         return
@@ -294,24 +305,25 @@ def _mixed(seen: Evidence, i: int) -> Iterator[int]:
             continue  # it comes from a number, not from data
         if any(list(value.shape).count(length) > 1 for value in seen.cases[i] if isinstance(value, Tensor)):
             continue  # two axes of this length: which one holds the data?
-        case = tuple(_all_like_the_first(value, length) for value in seen.cases[i])
-        right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
-        if length < 2 or not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
-            continue
-        if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
-            continue
-        firsts = [o.value.detach().double().select(axis, 0) for o in (ours, right, theirs, yours)]
-        if firsts[0].any() and near(firsts[0], firsts[1]) and not near(firsts[2], firsts[3]):
-            yield axis
+        for words, at in (("first", 0), ("last", length - 1)) if length > 1 else ():
+            case = tuple(_all_like(value, length, at) for value in seen.cases[i])
+            right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+            if not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
+                continue
+            if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
+                continue
+            here = [o.value.detach().double().select(axis, at) for o in (ours, right, theirs, yours)]
+            if here[0].any() and near(here[0], here[1]) and not near(here[2], here[3]):
+                yield axis, words
 
 
-def _all_like_the_first(value: Any, length: int) -> Any:
+def _all_like(value: Any, length: int, at: int) -> Any:
     if not isinstance(value, Tensor) or length not in value.shape:
         return value
     changed = value.detach()
     for axis, n in enumerate(value.shape):
         if n == length:
-            changed = changed.narrow(axis, 0, 1).expand_as(changed)
+            changed = changed.narrow(axis, at, 1).expand_as(changed)
     return changed.clone().requires_grad_(value.requires_grad)
 
 
@@ -373,6 +385,9 @@ def _others(value: Any) -> Iterator[Any]:
             yield turned.requires_grad_(value.requires_grad)
     if isinstance(value, Tensor) and value.dtype == torch.bool and value.ndim:
         yield value.roll(1, -1)
+    if isinstance(value, Tensor) and value.dtype == torch.long and value.ndim and (value != value[:1]).any():
+        yield torch.where(value == value.max(), value.min(), value)  # as often as before tells of counts, not of places
+        yield torch.cat([value[:1], value[:-1]])
 
 
 def _other_parts(k: int, value: tuple) -> Iterator[tuple]:

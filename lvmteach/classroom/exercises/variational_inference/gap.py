@@ -44,6 +44,10 @@ gap = Exercise(
                 q > 0, q * (q.log() - (log_p_xz.exp() / log_p_xz.exp().sum(1, True)).log()), 0.0
             ).sum(1)
         ),
+        "The softmax of a state that is only very unlikely is zero in floating point, its logarithm minus infinity. "
+        "torch.log_softmax stays in log space.": lambda log_p_xz, q: torch.where(
+            q > 0, q * (q.log() - torch.softmax(log_p_xz, 1).log()), 0.0
+        ).sum(1),
         "log p(x) minus the bound is right. But exp leaves the range of floating point: torch.logsumexp takes the "
         "largest log out first.": lambda log_p_xz, q: log_p_xz.exp().sum(1).log() - _elbo(log_p_xz, q),
         "Right, but for states that q excludes: 0 log 0 is NaN in floating point, and zero here. torch.where helps.": (
