@@ -6,6 +6,9 @@ import torch
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
+from lvmteach.classroom.exercises.gaussian_mixtures.scale_gradient import _log_joint
+from lvmteach.classroom.exercises.imitation import Found, told
+from lvmteach.classroom.exercises.probing import Probe
 from lvmteach.classroom.exercises.stages import exercises
 
 
@@ -101,3 +104,52 @@ def test_data_that_influence_each_other_in_a_single_case_are_told():
     verdict = exercises("gaussian_mixtures")["partial_labels"].judge(any_row)
     assert verdict.message.startswith("not yet: right on 7 of 8 inputs")
     assert "Along axis 0 of your result the numbers influence each other" in verdict.diagnosis
+
+
+def test_a_plainer_kind_of_change_is_told_first_and_alone():
+    found = [Found("a constant is one too small", ()), Found("a term has the wrong sign", ())]
+    assert told(found).why == "These are the numbers that come out when a term has the wrong sign."
+
+
+def compared(x, s):
+    fits = torch.tensor(x.shape[1] == len(s))
+    return torch.where(fits, (x * s).sin().sum(1), (x * s).cos().sum(1))
+
+
+def test_a_number_that_may_be_any_other_is_not_the_mistake():
+    assert "index is zero" not in said_of(lambda x, s: (x * s).cos().sum(1), compared).diagnosis
+
+
+def test_two_changes_that_change_each_other_are_not_told():
+    def over_s(x, weights, means, scales):
+        r = torch.softmax(_log_joint(x, weights, means, scales), 1)
+        squared = ((x[:, None] - means) / scales[:, None]).square().sum(-1)
+        return (r * (squared - x.shape[1] / scales)).sum(0)
+
+    assert "Two things" not in exercises("gaussian_mixtures")["scale_gradient"].judge(over_s).diagnosis
+
+
+def test_a_mistake_that_another_one_would_undo_is_not_told():
+    moment = exercises("monte_carlo")["log_second_moment"]
+
+    def minus_infinity(delta, s_p, s_q):
+        right = moment.reference(delta, s_p, s_q)
+        return torch.where(right.isinf(), -right, right)
+
+    verdict = moment.judge(minus_infinity)
+    assert verdict.diagnosis.endswith("where the right result is infinite.")
+
+
+def test_numbers_far_apart_are_the_reason_only_if_nearer_ones_are_right():
+    def total(x):
+        return x.sum(0)
+
+    cases = [(torch.linspace(-1, 1, n),) for n in range(4, 9)] + [(torch.linspace(-8, 8, 12),)]
+    long = Exercise("Do.", total, lambda seed: cases, {}, size_one=False)
+    assert "further apart" in long.judge(lambda x: x.clamp(-6, 7).sum(0)).diagnosis
+    assert "further apart" not in long.judge(lambda x: x[:9].sum(0)).diagnosis
+
+
+def test_a_size_names_no_argument():
+    spots = {spot.text: spot.inputs for spot in Probe(pulled).spots}
+    assert spots["x.shape[1] * s.sin().cos().mean()"] == ("s",)

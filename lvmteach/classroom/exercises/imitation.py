@@ -20,6 +20,7 @@ from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twis
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 MANY = 20  # changes that are tried on all cases, when they do the right thing on one
+ANY = 3  # other numbers at one place that give the same: then it is not the number that matters
 NUMBERS = 12  # of a result that are compared when two changes are sought
 
 
@@ -242,14 +243,14 @@ def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:
 def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     """Every change of one quantity, and of one place in the source, that gives the student's numbers."""
     first, probe = seen.numbers[0], taken_apart(function)
-    candidates: list[tuple[Found, Callable]] = []
+    candidates: list[tuple[Found, Callable, int | None]] = []  # the last: a whole number's spot
     tried = seen.tried.setdefault(function, [])
     differ = _at_a_glance(seen, first)
     with many_calls(until) as call:
         for n, mutant in enumerate(_mutants(function)):
             outcome = call(mutant.function, seen.cases[first])
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
+                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function, None))
             if _late(until, n):
                 break
         for n, (at, twist) in enumerate(_twists(seen, probe, first)):
@@ -257,10 +258,12 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other))
+                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other, at if twist.whole else None))
             if _late(until, n):
                 break
-    return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
+    fitting = [(found, at) for found, other, at in candidates[:MANY] if _fits(seen, other, until)]
+    spots = [at for _, at in fitting]
+    return [found for found, at in fitting if at is None or spots.count(at) < ANY]
 
 
 def _inputs(probe: Probe, at: int, twist: Twist) -> tuple[str, ...]:
@@ -308,14 +311,24 @@ def _mutants(function: Callable) -> tuple[Mutant, ...]:
 
 def told(found: list[Found]) -> Diagnosis:
     """The kinds of changes that explain the numbers, and where to look."""
-    kinds = list(dict.fromkeys(one.kind for one in found))[:2]
+    kinds = sorted(dict.fromkeys(one.kind for one in found), key=_is_far_fetched)
+    kinds = [kind for kind in kinds if _is_far_fetched(kind) == _is_far_fetched(kinds[0])][:2]
     inputs = min((one.inputs for one in found if one.inputs), key=len, default=())
     place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
     return Diagnosis(f"These are the numbers that come out when {', or '.join(kinds)}.", place)
 
 
+FAR_FETCHED = ("a constant", "a comparison", "equal numbers", "what should be compared", "something is compared",
+               "the identity")  # fmt: skip
+
+
+def _is_far_fetched(kind: str) -> bool:
+    """Whether a kind is told only where no plainer one fits: a formula may be changed in ways nobody would choose."""
+    return kind.startswith(FAR_FETCHED) or "stands where another number" in kind
+
+
 def changed_in_two_places(seen: Evidence, until: float) -> Diagnosis | None:
-    """Two changes at once, found where their effects add up or multiply; then tried."""
+    """Two changes at once, found where their effects add up; then tried."""
     if not telling(seen):
         return None
     first = seen.numbers[0]
@@ -346,21 +359,13 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
     if len(rows) < 2:
         return None
     made = torch.stack([row for *_, row in rows])
-    for together in _sums(made, right), _products(made, right):
-        fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
-        for a, b in fit[:MANY].tolist():
-            (at, one, _), (other_at, other, _) = rows[a], rows[b]
-            if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
-                return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
+    together = made[:, None] + made[None] - right
+    fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
+    for a, b in fit[:MANY].tolist():
+        (at, one, _), (other_at, other, _) = rows[a], rows[b]
+        if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
+            return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
     return None
-
-
-def _sums(made: Tensor, right: Tensor) -> Tensor:
-    return made[:, None] + made[None] - right
-
-
-def _products(made: Tensor, right: Tensor) -> Tensor:
-    return made[:, None] * made[None] / right
 
 
 def _numbers(seen: Evidence, outcome: Outcome, i: int) -> list[Tensor]:

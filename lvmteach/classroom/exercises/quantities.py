@@ -96,7 +96,7 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
                     break
         if found:
             factor, inputs = min(found, key=lambda one: (one[0] == "another number", len(one[1]) or 9))
-            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 3 else ""
+            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
             return Diagnosis(COUNTED.get(factor, f"A term of the formula counts {factor} times."), place)
     return None
 
@@ -127,7 +127,7 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
                 return ""
             factors[i] = factor[0].item()
             terms.append(term[there])
-            parts_of_it |= not near(z, torch.zeros_like(z))
+            parts_of_it |= not near(z[a != b], torch.zeros_like(z[a != b]))  # else it is all of what is wrong
             varies = not near(term[there], term[there][:1].expand(int(there.sum())))  # else any constant would fit
             if there.sum() >= 3 and varies and i in seen.wrong:
                 sizes.add(seen.size(i))

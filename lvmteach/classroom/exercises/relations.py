@@ -31,15 +31,18 @@ OF_A_SIZE: dict[str, Callable[[float], float]] = {
     "n / (n - 1), n {}": lambda n: n / (n - 1) if n > 1 else math.inf, "(n - 1) / n, n {}": lambda n: (n - 1) / n,
     "the root of n / (n - 1), n {}": lambda n: math.sqrt(n / (n - 1)) if n > 1 else math.inf,
     "the root of (n - 1) / n, n {}": lambda n: math.sqrt((n - 1) / n),
+    "the logarithm of n / (n - 1), n {}": lambda n: math.log(n / (n - 1)) if n > 1 else math.inf,
     "half of {}": lambda n: n / 2, "{} squared": lambda n: n * n,
     "half of log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi) / 2,
     "log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi),
+    "half of (1 + log 2 pi) for each along {}": lambda n: n * (1 + math.log(2 * math.pi)) / 2,
 }  # fmt: skip
 OF_TWO_SIZES: dict[str, Callable[[float, float], float]] = {
     "{} over {}": lambda n, m: n / m, "the root of ({} over {})": lambda n, m: math.sqrt(n / m),
     "the logarithm of ({} over {})": lambda n, m: math.log(n / m),
     "half of log 2 pi times ({} less {})": lambda n, m: (n - m) * math.log(2 * math.pi) / 2,
     "1 over ({} times {})": lambda n, m: 1 / (n * m), "({} times {})": lambda n, m: n * m,
+    "n / (n - m), n {} and m {}": lambda n, m: n / (n - m) if n > m else math.inf,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the square of the right one": torch.square, "the root of the right one": torch.sqrt,
@@ -47,6 +50,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "one over the right one": torch.reciprocal, "one over the square of the right one": lambda a: a**-2,
     "one less the right one": lambda a: 1 - a, "the right one without its sign": torch.abs,
     "the right one, rounded to whole numbers": torch.round,
+    "the right one, rounded down to whole numbers": torch.floor,
     "the right one, cut off below zero": lambda a: a.clamp_min(0),
     "the right one, transposed": lambda a: a.mT if a.ndim > 1 else a,
     "the right one in reversed order": lambda a: a.flip(0) if a.ndim else a,
@@ -54,6 +58,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the right one normalised along its last axis": lambda a: a / a.sum(-1, keepdim=True) if a.ndim > 1 else a,
     "the inverse of the right one": lambda a: torch.linalg.pinv(a) if _square(a) else a,
     "the sum of the right ones so far": lambda a: a.cumsum(0) if a.ndim else a,
+    "the largest of the right ones so far": lambda a: a.cummax(0).values if a.ndim else a,
+    "the smallest of the right ones so far": lambda a: a.cummin(0).values if a.ndim else a,
     "the right one, moved on by one": lambda a: a.roll(1, 0) if a.ndim else a,
     "the right one, moved back by one": lambda a: a.roll(-1, 0) if a.ndim else a,
     "the right one with zeros off its diagonal": lambda a: a * torch.eye(*a.shape[-2:]) if _square(a) else a,
@@ -293,7 +299,7 @@ def sizes_of(seen: Evidence, i: int) -> dict[str, float]:
 def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], of_gaps: bool) -> str:
     """What the values are in every case: a constant, a size, or something of one or two sizes; '' if nothing is.
 
-    Where a case has no such size, the value must be the one of a right result.
+    Where a case has no such size, or would divide by nothing, the value must be the one of a right result.
     """
     neutral = 0.0 if of_gaps else 1.0
     if any(math.isnan(v) for v in values) or all(math.isclose(v, neutral, abs_tol=1e-6) for v in values):
@@ -322,7 +328,11 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
     for candidates in (simple, of_two):
         for word, want in candidates:
             for form, factor in forms:
-                if want and set(want) != {neutral} and fits([neutral if math.isnan(w) else factor * w for w in want]):
+                if (
+                    want
+                    and set(want) != {neutral}
+                    and fits([factor * w if math.isfinite(w) else neutral for w in want])
+                ):
                     return form.format(word)
     return ""
 

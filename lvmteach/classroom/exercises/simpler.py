@@ -48,7 +48,8 @@ def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
         return None
     names, words = list(found)[:2], list(found.values())[:2]
     return Diagnosis(
-        f"Yours is right where {', and where '.join(words)}: look at what you do with {' and '.join(names)}."
+        f"Yours is right where {', and where '.join(words)}: the mistake is in a part that {' and '.join(names)} "
+        f"{'enters' if len(names) == 1 else 'enter'}."
     )
 
 

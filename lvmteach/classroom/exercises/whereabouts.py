@@ -44,8 +44,16 @@ def _tells(seen: Evidence, i: int) -> bool:
     return bool(parts) and all(((a != 0) & a.isfinite()).any() if a.is_floating_point() else True for a in parts)
 
 
+def _has_reals(seen: Evidence, i: int) -> bool:
+    """Whether a right result is of real numbers, and tells."""
+    return _tells(seen, i) and any(part.is_floating_point() for part in _right(seen, i))
+
+
 def _explains(seen: Evidence, words: str) -> bool:
     """Whether the answer is right when what is special is taken away: a likeness of the wrong cases may be chance."""
+    for special, measure in EXTREMES.items():
+        if words == _extreme(seen, special, measure)[0]:
+            return any(_right_when_shrunk(seen, measure, i) for i in seen.wrong)
     for special, change in ORDINARY.items():
         for at, name in enumerate(seen.names):
             if words != special.format(name):
@@ -97,13 +105,38 @@ EXTREMES: dict[str, Callable[[Tensor], float]] = {
 }
 
 
+def _extreme(seen: Evidence, words: str, measure: Callable[[Tensor], float]) -> tuple[str, list[int]]:
+    """The arguments that are larger in every wrong case than in any right one, in words and by their places."""
+    all_at = [at for at in range(len(seen.names)) if all(_is_extreme(seen, at, measure, i) for i in seen.wrong)]
+    return words.format(" and ".join(seen.names[at] for at in all_at)) if all_at else "", all_at
+
+
 def _is_extreme(seen: Evidence, at: int, measure: Callable[[Tensor], float], i: int) -> bool:
     """Whether a wrong case has much more of something than any right one."""
-    values = [(k, seen.argument(k, at)) for k in (*seen.right, i)]
-    if not all(_is_real(value) and value.isfinite().all() for _, value in values):
+    right = _ordinary(seen, at, measure)
+    value = seen.argument(i, at)
+    if math.isnan(right) or not _is_real(value) or not value.isfinite().all():
         return False
-    *right, this = (measure(value.detach().double()) for _, value in values)
-    return i not in seen.right and len(right) >= FEW and this > MUCH * max(right)
+    return i not in seen.right and measure(value.detach().double()) > MUCH * right
+
+
+def _ordinary(seen: Evidence, at: int, measure: Callable[[Tensor], float]) -> float:
+    """The most that a right case has of something; NaN if there are few of them."""
+    values = [seen.argument(k, at) for k in seen.right]
+    if len(values) < FEW or not all(_is_real(value) and value.isfinite().all() for value in values):
+        return math.nan
+    return max(measure(value.detach().double()) for value in values)
+
+
+def _right_when_shrunk(seen: Evidence, measure: Callable[[Tensor], float], i: int) -> bool:
+    """Whether the answer is right on a wrong case whose large arguments are made as small as those of right ones."""
+    case = list(seen.cases[i])
+    for at, value in enumerate(case):
+        if _is_extreme(seen, at, measure, i):
+            value = value.detach()
+            case[at] = value * (_ordinary(seen, at, measure) / measure(value.double()))
+    right, yours = seen.try_again(seen.reference, tuple(case)), seen.try_again(seen.answer, tuple(case))
+    return _is_told(seen, i, right) and seen.alike(right, yours)
 
 
 def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
@@ -152,6 +185,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} has more than two axes": lambda x: x.ndim > 2,
         "{} has more than one axis": lambda x: x.ndim > 1,
         "an axis of {} is long (beyond 50)": lambda x: max(x.shape, default=0) > 50,
+        "{} is square": lambda x: x.ndim == 2 and x.shape[0] == x.shape[1] > 1,
         "an axis of {} has length one": lambda x: 1 in x.shape,
     }
     for words, test in tests.items():
@@ -175,6 +209,11 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"axis {axis} of {name} has length one",
                 lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) == 1,
             )
+            if all(_has_reals(seen, i) for i in seen.right):  # truth values may agree by chance
+                yield (
+                    f"axis {axis} of {name} is longer than two",
+                    lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) > 2,
+                )
     for at, other in itertools.combinations(range(len(seen.names)), 2):
         yield (
             f"{seen.names[at]} and {seen.names[other]} lie far apart (by more than 100)",
@@ -191,10 +230,11 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
         for word in sorted(words, key=str):
             yield f"{name} is {word!r}", lambda i, at=at, word=word: seen.argument(i, at) == word
+        for word in sorted(words, key=str) if len(words) > 2 else ():
+            yield f"{name} is not {word!r}", lambda i, at=at, word=word: seen.argument(i, at) != word
     for words, measure in EXTREMES.items():
-        all_at = [at for at in range(len(seen.names)) if all(_is_extreme(seen, at, measure, i) for i in seen.wrong)]
-        if all_at:
-            yield words.format(" and ".join(seen.names[at] for at in all_at)), lambda i: i not in seen.right
+        if told := _extreme(seen, words, measure)[0]:
+            yield told, lambda i: i not in seen.right
 
 
 def _tensors(value: Any) -> list[Tensor]:
