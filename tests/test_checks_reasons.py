@@ -129,6 +129,19 @@ def words(draw):
     return [(draw(n, 3), word) for n, word in ((4, "sum"), (5, "mean"), (6, "top"), (4, "sum"), (5, "sum"))]
 
 
+def by_label(x, labels):
+    return x[labels == labels.min()].sum()
+
+
+@drawing
+def labelled(draw):
+    return [(draw(len(labels)), torch.tensor(labels)) for labels in ([0, 0, 1], [0, 1, 1, 2], [1, 0, 1], [2, 2])]
+
+
+def outer(x):
+    return x.T @ x
+
+
 FOUND = {
     "one number added in each row": (normalised, rows, lambda x: x - x[:, :1] ** 2, "Along axis 1 of your result"),
     "one factor in each column": (softmax, rows, lambda x: x.exp() / x[:1].exp().cosh(), "times one factor"),
@@ -167,6 +180,13 @@ FOUND = {
     ),
     "wrong where a matrix is square": (
         mapped, two_matrices, lambda x, W: x @ W if len(W) == W.shape[1] else x @ W.T, "those where W is square.",
+    ),
+    "labels taken to be in order": (
+        by_label, labelled, lambda x, labels: x.split(labels.unique(return_counts=True)[1].tolist())[0].sum(),
+        "those where labels is not in order.",
+    ),
+    "one factor for a whole case": (
+        outer, rows, lambda x: x.T @ x * x.norm(), "the right one times one factor, which differs from case to case",
     ),
     "one word for all": (
         named, words, lambda x, word: x.sum(0), "The others are those where word is not 'sum'.",

@@ -49,7 +49,9 @@ def test_labels_in_another_order_do_not_show_that_labels_are_ignored():
     def labelled(draw):
         return [(draw(len(g)), torch.tensor(g)) for g in ([2, 0, 2, 1, 1], [1, 0, 1, 1, 0, 2], [1, 0, 1])]
 
-    assert "depend" not in said_of(as_if_sorted, by_group, labelled).diagnosis
+    said = said_of(as_if_sorted, by_group, labelled).diagnosis
+    assert "depend" not in said
+    assert "longer than two" not in said
     assert "depend on groups" in said_of(lambda x, groups: x.cos(), by_group, labelled).diagnosis
 
 
@@ -153,3 +155,27 @@ def test_numbers_far_apart_are_the_reason_only_if_nearer_ones_are_right():
 def test_a_size_names_no_argument():
     spots = {spot.text: spot.inputs for spot in Probe(pulled).spots}
     assert spots["x.shape[1] * s.sin().cos().mean()"] == ("s",)
+
+
+def test_a_long_axis_is_the_reason_only_if_a_short_one_is_right():
+    @drawing
+    def few_columns(draw):
+        return [(draw(4, 2),), (draw(5, 2),), (draw(3, 2),), (draw(6, 3),)]
+
+    def total(x):
+        return x.sum(1)
+
+    assert "is longer than two" in said_of(lambda x: x[:, :2].sum(1), total, few_columns).diagnosis
+    assert "longer" not in said_of(lambda x: x.sum(1) * (1 + (len(x) > 5) * x[:, 0]), total, few_columns).diagnosis
+
+
+def test_rows_that_are_alike_show_a_weighting_and_no_place():
+    def averaged(x, w):
+        return w.softmax(0) @ x
+
+    @drawing
+    def weighted(draw):
+        return [(draw(n, d), draw(n)) for n, d in ((4, 3), (6, 2), (5, 4))]
+
+    said = said_of(lambda x, w: x[(3 * w).argmax()], averaged, weighted).diagnosis
+    assert said == "Yours is right where all rows of x are alike; it is wrong where they differ."

@@ -234,25 +234,30 @@ def _along(seen: Evidence, two_axes: bool) -> Diagnosis | None:
     if len(seen.wrong_parts) != 1:
         return None
     ((name, pairs),) = seen.wrong_parts.items()
-    if two_axes != (min(a.ndim for a, _ in pairs.values()) > 1):
+    axes = min(a.ndim for a, _ in pairs.values())
+    if two_axes != (axes > 1) or any(a.shape != b.shape for a, b in pairs.values()):
         return None
-    for axis in range(min(a.ndim for a, _ in pairs.values())):
-        long = {i: pair for i, pair in pairs.items() if pair[0].shape == pair[1].shape and pair[0].shape[axis] > 1}
-        if (
-            max((a.shape[axis] for a, _ in long.values()), default=0) < 3
-            or len({a.shape for a, _ in long.values()}) < 2
-        ):
-            continue
-        for words, between in (("times one factor", _ratio), ("plus one number", torch.sub)):
-            neutral = 1.0 if between is _ratio else 0.0
-            if all(_same_along(between(b, a), axis, neutral) for a, b in long.values()):
-                return Diagnosis(
-                    f"Along axis {axis} of {seen.whose(name)} all numbers are the right ones {words}, which is not the "
-                    f"same in every place of the other axes: look at what you take off or divide by along it."
-                    if two_axes
-                    else f"In every case {seen.whose(name)} is the right one {words}, which differs from case to case."
-                )
+    rows = {i: (a.flatten(), b.flatten()) for i, (a, b) in pairs.items()}
+    if axes and (words := _one_number(rows, 0)):
+        return Diagnosis(f"In every case {seen.whose(name)} is the right one {words}, which differs from case to case.")
+    for axis in range(axes if two_axes else 0):
+        if words := _one_number(pairs, axis):
+            return Diagnosis(
+                f"Along axis {axis} of {seen.whose(name)} all numbers are the right ones {words}, which is not the "
+                "same in every place of the other axes: look at what you take off or divide by along it."
+            )
     return None
+
+
+def _one_number(pairs: Pairs, axis: int) -> str:
+    """What becomes of all right numbers along an axis, if it is one factor or one summand for them all; or ''."""
+    long = {i: (a, b) for i, (a, b) in pairs.items() if a.shape[axis] > 1}
+    if max((a.shape[axis] for a, _ in long.values()), default=0) < 3 or len({a.shape for a, _ in long.values()}) < 2:
+        return ""
+    for words, between, neutral in (("times one factor", _ratio, 1.0), ("plus one number", torch.sub, 0.0)):
+        if all(_same_along(between(b, a), axis, neutral) for a, b in long.values()):
+            return words
+    return ""
 
 
 def _ratio(b: Tensor, a: Tensor) -> Tensor:

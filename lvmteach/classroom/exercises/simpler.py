@@ -47,6 +47,8 @@ def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
     if not found:
         return None
     names, words = list(found)[:2], list(found.values())[:2]
+    if any(word.endswith("alike") for word in words):  # so many a weighting, and many a choice, is right
+        return Diagnosis(f"Yours is right where {', and where '.join(words)}; it is wrong where they differ.")
     return Diagnosis(
         f"Yours is right where {', and where '.join(words)}: the mistake is in a part that {' and '.join(names)} "
         f"{'enters' if len(names) == 1 else 'enter'}."

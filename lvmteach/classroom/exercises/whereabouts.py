@@ -54,6 +54,13 @@ def _explains(seen: Evidence, words: str) -> bool:
     for special, measure in EXTREMES.items():
         if words == _extreme(seen, special, measure)[0]:
             return any(_right_when_shrunk(seen, measure, i) for i in seen.wrong)
+    for at, name in enumerate(seen.names):
+        for axis in (0, 1):
+            if words == LONGER.format(axis, name):
+                return any(_right_when_short(seen, i, _length(seen.argument(i, at), axis)) for i in seen.wrong)
+        if words == LONG.format(name):
+            longest = {i: max(one.shape) for i in seen.wrong for one in _tensors(seen.argument(i, at))}
+            return any(_right_when_short(seen, i, length) for i, length in longest.items())
     for special, change in ORDINARY.items():
         for at, name in enumerate(seen.names):
             if words != special.format(name):
@@ -68,6 +75,28 @@ def _explains(seen: Evidence, words: str) -> bool:
                     return True
             return False
     return True
+
+
+LONGER, LONG = "axis {} of {} is longer than two", "an axis of {} is long (beyond 50)"
+
+
+def _right_when_short(seen: Evidence, i: int, length: int) -> bool:
+    """Whether the answer is right on a wrong case, when all axes of one length are cut to two entries."""
+    case = tuple(_short(value, length) for value in seen.cases[i])
+    right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+    return _is_told(seen, i, right) and seen.alike(right, yours)
+
+
+def _short(value: Any, length: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_short(part, length) for part in value)
+    if not isinstance(value, Tensor):
+        return value
+    short = value.detach()
+    for axis, n in enumerate(value.shape):
+        if n == length:
+            short = short.narrow(axis, 0, 2)
+    return short.clone().requires_grad_(value.requires_grad)
 
 
 def _is_told(seen: Evidence, i: int, right: Outcome) -> bool:
@@ -170,6 +199,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
             lambda i, at=at: any(leaf.grad is not None for leaf in leaves(seen.argument(i, at))),
         )
     tests: dict[str, Callable[[Tensor], bool]] = {
+        LONG: lambda x: max(x.shape, default=0) > 50,
         "{} holds an infinity": lambda x: x.isinf().any(),
         "rows or columns of {} lie far apart (by more than 100)": lambda x: _far_apart(x) > 100,
         "{} holds large numbers (beyond 1000)": lambda x: (x[x.isfinite()].abs() > 1000).any(),
@@ -184,7 +214,6 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} holds negative numbers": lambda x: (x < 0).any(),
         "{} has more than two axes": lambda x: x.ndim > 2,
         "{} has more than one axis": lambda x: x.ndim > 1,
-        "an axis of {} is long (beyond 50)": lambda x: max(x.shape, default=0) > 50,
         "{} is square": lambda x: x.ndim == 2 and x.shape[0] == x.shape[1] > 1,
         "an axis of {} has length one": lambda x: 1 in x.shape,
     }
@@ -211,7 +240,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
             )
             if all(_has_reals(seen, i) for i in seen.right):  # truth values may agree by chance
                 yield (
-                    f"axis {axis} of {name} is longer than two",
+                    LONGER.format(axis, name),
                     lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) > 2,
                 )
     for at, other in itertools.combinations(range(len(seen.names)), 2):
@@ -225,6 +254,10 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"two entries of {name} along axis {axis} are alike",
                 lambda i, at=at, axis=axis: i >= seen.declared and _has_equals(seen.argument(i, at), axis),
             )
+        yield (
+            f"{name} is not in order",
+            lambda i, at=at: _is_out_of_order(seen.argument(i, at)),
+        )
         yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
         yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
@@ -288,6 +321,12 @@ def _has_equals(value: Any, axis: int) -> bool:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+
+
+def _is_out_of_order(value: Any) -> bool:
+    """Whether labels do not come in rising order."""
+    labels = isinstance(value, Tensor) and value.dtype == torch.long and value.ndim == 1
+    return labels and bool((value.diff() < 0).any())
 
 
 def _plain(seen: Evidence, i: int, at: int) -> Any:
