@@ -10,7 +10,6 @@ import torch
 
 from lvmteach.classroom.exercises import relations, shapes
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
-from lvmteach.classroom.exercises.running import Outcome
 
 IN_EVERY_CASE = "In every case "
 SMALL = 1e-5  # ten times what a relation is told to
@@ -18,9 +17,7 @@ SMALL = 1e-5  # ten times what a relation is told to
 
 def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable], until: float) -> Diagnosis | None:
     """What relates the student's results to those of a declared misconception, on every declared case."""
-    if not seen.informative or seen.overflow_alone or _nearly_right(seen):
-        return None
-    if not any(i < seen.declared for i in seen.wrong):
+    if not seen.informative or not any(i < seen.declared for i in seen.wrong) or _nearly_right(seen):
         return None
     cases = seen.cases[: seen.declared]
     for sentence, wrong in misconceptions.items():
@@ -29,19 +26,15 @@ def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable],
         theirs = [seen.try_again(wrong, case) for case in cases]
         if any(one.error is not None or one.value is None for one in theirs):
             continue
+        if any(i < len(cases) and not seen.alike(theirs[i], seen.expected[i]) for i in seen.right):
+            continue  # what is right would come of two mistakes that cancel
         beside = replace(seen, cases=cases, expected=theirs, received=seen.received[: len(cases)], tried={})
-        if not set(beside.wrong_parts) <= set(seen.wrong_parts) or _taken_back(seen, theirs):
+        if not set(beside.wrong_parts) <= set(seen.wrong_parts):  # it would take a mistake back that nobody made
             continue
         for look in (shapes.of_one, relations.named_alone):
             if beside.wrong and (found := look(beside)) is not None:
                 return Diagnosis(f"Two things at once. {sentence} And beside that: {_of_that(found.why)}")
     return None
-
-
-def _taken_back(seen: Evidence, theirs: list[Outcome]) -> bool:
-    """Whether the answer is right in half of the cases where the misconception is wrong: one would undo the other."""
-    off = [i for i, one in enumerate(theirs) if not seen.alike(one, seen.expected[i])]
-    return 2 * len(set(off) & set(seen.right)) >= len(off)
 
 
 def _nearly_right(seen: Evidence) -> bool:

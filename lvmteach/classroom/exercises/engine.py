@@ -118,7 +118,7 @@ class Exercise:
         beside = f"right on {right} of {len(symptoms)} inputs; " if right else ""
         seen = Evidence(
             self.reference, self.also_right, answer, cases, len(self.cases(seed)), expected, received, self._alike,
-            self.compare, self.seconds, began,
+            self.compare, self.seconds, began, self.cases,
         )  # fmt: skip
         return Verdict(
             "not yet",
@@ -223,14 +223,14 @@ class Exercise:
         """Two mistakes at once match no misconception everywhere; on some cases one of them may.
 
         It is named if no other one does the same, on two wrong results of different sizes at least, and on half of
-        them. Truth values are too few to tell.
+        them. Truth values and classes are too few to tell.
         """
         fitting, declared = [], [i for i in seen.wrong if i < seen.declared]
         for sentence, wrong in self.misconceptions.items():
             sizes, many = set(), 0
             for i in declared:
                 value = seen.received[i].value
-                if value is not None and getattr(value, "dtype", None) != torch.bool:
+                if value is not None and not (isinstance(value, torch.Tensor) and not value.is_floating_point()):
                     outcome = attempt(wrong, seen.cases[i], self.seconds)
                     if self._alike(outcome, seen.received[i]):
                         sizes.add(size_of(seen.cases[i]))

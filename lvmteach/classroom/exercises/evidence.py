@@ -27,6 +27,7 @@ class Evidence:
     """Cases, and the outcomes of reference and answer on each. alike: whether two outcomes tell of one function.
 
     models: other right answers. declared: the number of cases that the exercise declares; the rest follow from them.
+    more: the declared cases on another seed.
     """
 
     reference: Callable
@@ -40,6 +41,7 @@ class Evidence:
     compare: Comparison
     seconds: float
     began: float  # processor time, when the answer came in
+    more: Callable[[int], Sequence[tuple]] = lambda seed: ()
     tried: dict = field(default_factory=dict)  # what changed formulas gave, kept for a second look
 
     @cached_property
@@ -70,6 +72,15 @@ class Evidence:
         sizes = [size_of(case) for case in self.cases]
         same = len(set(sizes[: self.declared])) == 1 < self.declared
         return [(*size, i) for i, size in enumerate(sizes)] if same else sizes
+
+    @cached_property
+    def fresh(self) -> list[Sequence[tuple]]:
+        """The declared cases with other numbers, to try on them what may have been chance."""
+        return [self.more(seed) for seed in (1, 2)]
+
+    def like(self, i: int) -> list[tuple]:
+        """A declared case, and the same one with other numbers."""
+        return [self.cases[i], *(cases[i] for cases in self.fresh if i < min(self.declared, len(cases)))]
 
     def size(self, i: int) -> tuple:
         """The size of a case."""

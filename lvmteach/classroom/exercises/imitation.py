@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import math
 import time
@@ -20,7 +21,6 @@ from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twis
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 MANY = 20  # changes that are tried on all cases, when they do the right thing on one
-ANY = 3  # other numbers at one place that give the same: then it is not the number that matters
 NUMBERS = 12  # of a result that are compared when two changes are sought
 
 
@@ -47,6 +47,9 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "normalised along its last axis": lambda x: x / x.sum(-1, keepdim=True) if x.ndim else x,
 }  # fmt: skip
 
+
+INCREASING = {"squared", "its root", "its logarithm", "its exponential", "times two", "halved", "its sigmoid"}
+NUDGE = 1e-5  # relative
 
 # Of an argument that is a tuple of tensors, a net's layers or the draws of several layers: what all of them undergo.
 OF_ALL: dict[str, Callable[[Tensor], Tensor]] = {
@@ -87,7 +90,10 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
     names, places = seen.names, range(len(seen.cases[0]))
     real = [at for at in places if all(_is_real(case[at]) for case in seen.cases)]
     for at in real:
+        compared = _is_only_compared(seen, at)
         for words, change in TRANSFORMS.items():
+            if compared and words in INCREASING:
+                continue  # what it is compared with may be changed as well
             yield f"Your result is the right one for another input: {names[at]} {words}.", _at({at}, change)
     for at in places:
         if all(_holds_tensors(case[at]) for case in seen.cases):
@@ -112,6 +118,22 @@ def _other_inputs(seen: Evidence) -> Iterator[tuple[str, Input]]:
         for words in ("squared", "its root"):  # variances for scales
             told = f"Your result is the right one for another input: {names[i]} and {names[j]}, each {words}."
             yield told, _at({i, j}, TRANSFORMS[words])
+
+
+def _is_only_compared(seen: Evidence, at: int) -> bool:
+    """Whether a small change of an argument changes no right result: uniform numbers that are held against chances."""
+
+    def nudged(case: tuple) -> tuple:
+        return tuple(_of(_nudged, value) if k == at else value for k, value in enumerate(case))
+
+    return all(
+        seen.alike(seen.try_again(seen.reference, nudged(seen.cases[i])), seen.expected[i]) for i in seen.numbers
+    )
+
+
+def _nudged(x: Tensor) -> Tensor:
+    """Each number changed a little, by another factor than its neighbours."""
+    return x * (1 + NUDGE * torch.linspace(1, 2, x.numel(), dtype=x.dtype).reshape(x.shape))
 
 
 def _less(seen: Evidence) -> Iterator[tuple[str, Input]]:
@@ -204,9 +226,11 @@ def _of(change: Callable, value: object) -> object:
 
 def _fits(seen: Evidence, other: Callable, until: float) -> bool:
     """Whether another function does what the answer does, on every case, and on two wrong ones of different sizes."""
-    if not telling(seen) or time.process_time() > until:
+    if not telling(seen):
         return False
     for i in (*seen.numbers, *seen.right, *seen.wrong):  # the wrong ones first: most changes fail there
+        if time.process_time() > until:
+            return False
         made = seen.try_again(other, seen.cases[i])
         if made.error is not None and i >= seen.declared:
             continue  # an axis of length one, which the changed formula may not take
@@ -233,6 +257,8 @@ def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:
         return None
     for function in (seen.reference, *seen.models):
         found = _changed(seen, function, until)
+        if _differentiates(function):  # the sum there makes one number to differentiate, and is no part of the formula
+            found = [one for one in found if one.kind != "a sum is missing"]
         if found:
             return told(found)
         if time.process_time() > until:
@@ -240,17 +266,26 @@ def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:
     return None
 
 
+def _differentiates(function: Callable) -> bool:
+    """Whether a right answer leaves the formula to autograd."""
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        return False
+    return "autograd.grad" in source or ".backward(" in source
+
+
 def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     """Every change of one quantity, and of one place in the source, that gives the student's numbers."""
     first, probe = seen.numbers[0], taken_apart(function)
-    candidates: list[tuple[Found, Callable, int | None]] = []  # the last: a whole number's spot
+    candidates: list[tuple[Found, Callable]] = []
     tried = seen.tried.setdefault(function, [])
     differ = _at_a_glance(seen, first)
     with many_calls(until) as call:
         for n, mutant in enumerate(_mutants(function)):
             outcome = call(mutant.function, seen.cases[first])
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function, None))
+                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
             if _late(until, n):
                 break
         for n, (at, twist) in enumerate(_twists(seen, probe, first)):
@@ -258,12 +293,10 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other, at if twist.whole else None))
+                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other))
             if _late(until, n):
                 break
-    fitting = [(found, at) for found, other, at in candidates[:MANY] if _fits(seen, other, until)]
-    spots = [at for _, at in fitting]
-    return [found for found, at in fitting if at is None or spots.count(at) < ANY]
+    return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
 
 
 def _inputs(probe: Probe, at: int, twist: Twist) -> tuple[str, ...]:
@@ -309,26 +342,21 @@ def _mutants(function: Callable) -> tuple[Mutant, ...]:
         return ()
 
 
+# What is seldom meant, where something else gives the same numbers.
+SELDOM = {"the logarithm of a quantity enters, not itself", "an index is zero", "a number is one too small"}
+
+
 def told(found: list[Found]) -> Diagnosis:
     """The kinds of changes that explain the numbers, and where to look."""
-    kinds = sorted(dict.fromkeys(one.kind for one in found), key=_is_far_fetched)
-    kinds = [kind for kind in kinds if _is_far_fetched(kind) == _is_far_fetched(kinds[0])][:2]
+    kinds = list(dict.fromkeys(one.kind for one in found))
+    kinds = ([kind for kind in kinds if kind not in SELDOM] or kinds)[:2]
     inputs = min((one.inputs for one in found if one.inputs), key=len, default=())
     place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
     return Diagnosis(f"These are the numbers that come out when {', or '.join(kinds)}.", place)
 
 
-FAR_FETCHED = ("a constant", "a comparison", "equal numbers", "what should be compared", "something is compared",
-               "the identity")  # fmt: skip
-
-
-def _is_far_fetched(kind: str) -> bool:
-    """Whether a kind is told only where no plainer one fits: a formula may be changed in ways nobody would choose."""
-    return kind.startswith(FAR_FETCHED) or "stands where another number" in kind
-
-
 def changed_in_two_places(seen: Evidence, until: float) -> Diagnosis | None:
-    """Two changes at once, found where their effects add up; then tried."""
+    """Two changes at once, found where their effects add up or multiply; then tried."""
     if not telling(seen):
         return None
     first = seen.numbers[0]
@@ -359,13 +387,21 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
     if len(rows) < 2:
         return None
     made = torch.stack([row for *_, row in rows])
-    together = made[:, None] + made[None] - right
-    fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
-    for a, b in fit[:MANY].tolist():
-        (at, one, _), (other_at, other, _) = rows[a], rows[b]
-        if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
-            return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
+    for together in _sums(made, right), _products(made, right):
+        fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
+        for a, b in fit[:MANY].tolist():
+            (at, one, _), (other_at, other, _) = rows[a], rows[b]
+            if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
+                return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
     return None
+
+
+def _sums(made: Tensor, right: Tensor) -> Tensor:
+    return made[:, None] + made[None] - right
+
+
+def _products(made: Tensor, right: Tensor) -> Tensor:
+    return made[:, None] * made[None] / right
 
 
 def _numbers(seen: Evidence, outcome: Outcome, i: int) -> list[Tensor]:

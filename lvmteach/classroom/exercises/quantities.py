@@ -75,8 +75,10 @@ def _of_inputs(seen: Evidence, cases: list[int]) -> Iterator[tuple[str, str, dic
 
 def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
     """A term of the formula that enters with another factor: found by leaving it out, whatever the factor is."""
-    if not seen.wrong_parts:
+    if not seen.wrong_parts or not any(_is_given_as_numbers(seen, name) for name in seen.names):
         return None
+    if all(near(a, a.round()) for pairs in seen.wrong_parts.values() for a, _ in pairs.values()):
+        return None  # classes: nothing counts in part
     cases = [i for i in (*seen.numbers, *seen.right) if seen.received[i].value is not None][:MOST]
     rows = {i: (_all(seen, seen.expected[i], i), _all(seen, seen.received[i], i)) for i in cases}
     rows = {i: (a, b) for i, (a, b) in rows.items() if a is not None and b is not None and a.shape == b.shape}
@@ -89,22 +91,28 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
             continue
         with many_calls(until) as call:
             for at, spot in enumerate(probe.spots):
+                if spot.inputs and not any(_is_given_as_numbers(seen, name) for name in spot.inputs):
+                    continue  # a model, say: many a mistake looks like a term of it that is missing
                 without = probe.changed({at: NOTHING})
                 if factor := _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i)):
                     found.append((factor, spot.inputs))
                 if time.process_time() > until:
                     break
         if found:
-            factor, inputs = min(found, key=lambda one: (one[0] == "another number", len(one[1]) or 9))
-            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
+            factor, inputs = min(found, key=lambda one: len(one[1]) or 9)
+            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 3 else ""
             return Diagnosis(COUNTED.get(factor, f"A term of the formula counts {factor} times."), place)
     return None
+
+
+def _is_given_as_numbers(seen: Evidence, name: str) -> bool:
+    value = seen.inputs(0).get(name)
+    return isinstance(value, Tensor | float | int | tuple)
 
 
 COUNTED = {
     "-1": "A term of the formula has the wrong sign.",
     "0": "A term of the formula is missing.",
-    "another number": "Right but for one term of the formula, which enters with another factor.",
 }
 NOTHING = Twist("a term is missing", lambda t, _: 0 * t)
 MOST = 9  # cases
@@ -112,7 +120,7 @@ MOST = 9  # cases
 
 def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Callable[[int], Tensor | None]) -> str:
     """How often a term counts, in words; '' if that does not explain all cases."""
-    factors, sizes, terms, parts_of_it = {}, set(), [], False
+    factors, sizes, terms = {}, set(), []
     for i, (a, b) in rows.items():
         z = without(i)
         if z is None or z.shape != a.shape:
@@ -127,7 +135,6 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
                 return ""
             factors[i] = factor[0].item()
             terms.append(term[there])
-            parts_of_it |= not near(z[a != b], torch.zeros_like(z[a != b]))  # else it is all of what is wrong
             varies = not near(term[there], term[there][:1].expand(int(there.sum())))  # else any constant would fit
             if there.sum() >= 3 and varies and i in seen.wrong:
                 sizes.add(seen.size(i))
@@ -140,8 +147,7 @@ def _factor(seen: Evidence, rows: dict[int, tuple[Tensor, Tensor]], without: Cal
         if abs(some[0]) < 1e-9:
             return "0"
         return f"{some[0]:.4g}" if len(some) > 2 or sizes else ""
-    name = named_factor(seen, factors)
-    return name or ("another number" if len(sizes) >= 2 and parts_of_it else "")
+    return named_factor(seen, factors)
 
 
 def _all(seen: Evidence, outcome: Outcome, i: int) -> Tensor | None:

@@ -13,10 +13,7 @@ from lvmteach.classroom.exercises.difference import as_tensor
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 FEW = 8  # truth values
-OVER = {
-    "summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod,
-    "added up as logarithms (logsumexp)": lambda a, *axis: a.logsumexp(*(axis or [tuple(range(a.ndim))])),
-}  # fmt: skip
+OVER = {"summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod}
 
 
 def of_one(seen: Evidence) -> Diagnosis | None:
@@ -50,6 +47,13 @@ def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
             _same(ours[k], theirs[at]) for ours, theirs in pairs for at, k in enumerate(order)
         ):
             return Diagnosis("Right, but the results stand in another order.")
+    nested = [pair for pair in pairs if all(isinstance(one, tuple | list) for value in pair for one in value)]
+    if len(nested) == len(pairs) and all(
+        len(a) == len(b) and len(a) > 1 and all(map(_same, reversed(a), b)) and not all(map(_same, a, b))
+        for ours, theirs in pairs
+        for a, b in zip(ours, theirs, strict=True)
+    ):
+        return Diagnosis("Right, but within each result the parts stand in another order.")
     for at in range(size):
         found = _of_one([(ours[at], theirs[at]) for ours, theirs in pairs], f"your result {at + 1} is")
         if found:

@@ -84,7 +84,7 @@ by_tangent = Exercise(
         "This is the reparameterised estimate. It is right, and another one: use the slope at the mean alone.": (
             lambda f, slope, mean, scale, eps: slope(mean + scale * eps).mean(0)
         ),
-        "The remainder has the wrong sign: f minus tangent is left to sample.": (
+        "The sampled part has the wrong sign: it is f minus tangent, times the score (z - mean) / scale².": (
             lambda f, slope, mean, scale, eps: 2 * slope(mean) - _by_tangent(f, slope, mean, scale, eps)
         ),
     },

@@ -65,7 +65,8 @@ elbo_gradient = Exercise(
     reference=_elbo_gradient,
     cases=_posteriors,
     misconceptions={
-        "What is averaged is log w = log p(x, z) - log q(z). Without log q nothing keeps q from collapsing on one z.": (
+        "What is averaged is log w = log p(x, z) - log q(z). Without log q of each draw (one number for all drops out "
+        "with the baseline) nothing keeps q from collapsing on one z.": (
             _wrong(lambda z, log_p, log_q, s: ((log_p - _left_out(log_p))[:, None] * s).mean(0))
         ),
         "There is no baseline: right on average, and far noisier. Take the mean of the others off each log w.": (

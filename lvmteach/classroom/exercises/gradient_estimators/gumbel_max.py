@@ -25,6 +25,10 @@ def _logits_and_uniforms(draw):
         (-900 + 0.05 * draw(4), torch.special.ndtr(draw(30, 4))),  # any noise turns their order
         *cases,
         (900 + 2 * draw(3), torch.special.ndtr(draw(50, 3))),
+        (
+            torch.tensor([-800.0, -1600.0], dtype=torch.float64),
+            torch.special.ndtr(draw(8, 2)),
+        ),  # never the second class
         (steep, torch.tensor(ends, dtype=torch.float64)),
     ]
 
@@ -44,7 +48,7 @@ gumbel_max = Exercise(
     reference=_gumbel_max,
     cases=_logits_and_uniforms,
     misconceptions={
-        "There is no noise: every draw is the most probable class.": lambda logits, u: (
+        "Every draw is the most probable class: there is no noise, or the same for all classes.": lambda logits, u: (
             logits.argmax().expand(len(u)).clone()
         ),
         "You added the uniform numbers themselves. Turn them into Gumbel noise first, by two logarithms.": (

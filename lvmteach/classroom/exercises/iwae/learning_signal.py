@@ -23,11 +23,13 @@ def _learning_signal(log_w):
 def _weights(draw):
     one_rules = 1.2 * draw(4, 3)
     one_rules[1, 0] += 60  # all the others together are below rounding
+    out_of_range = torch.tensor([[0.0], [-760.0], [-761.0]], dtype=torch.float64)  # and those beside a weight of 1
     return [
         (1.3 * draw(2, 3) - 1,),
         (draw(3, 2) + 2,),
         (2 * draw(5, 4) - 3,),
         (one_rules,),
+        (out_of_range,),
         (3 * draw(6, 2) - 900,),
         (draw(4, 2) + torch.tensor([0.0, -900.0]),),
         (draw(3, 1),),

@@ -70,6 +70,13 @@ def _reverse(m, A, mu, s):
     return to_best, whole - to_best
 
 
+def _by_determinant(m, A, mu, s):
+    log_det, held = torch.linalg.det(A).log(), torch.diagonal(A, dim1=-2, dim2=-1)
+    first = (held.log().sum(-1) - log_det) / 2
+    away = torch.einsum("bi,bij,bj->b", mu - m, A, mu - m)
+    return first, (away + (held * (2 * s).exp() - 1 - 2 * s).sum(-1) - log_det) / 2 - first
+
+
 split_gap = Exercise(
     ask="Split KL(q || p(z|x)) into approximation and amortisation gap, for a Gaussian posterior and a diagonal q.",
     reference=_split_gap,
@@ -112,6 +119,8 @@ split_gap = Exercise(
             )
         ),
         "You read s as a log variance. The variance of q is exp(2 s).": lambda m, A, mu, s: _split_gap(m, A, mu, s / 2),
+        "A determinant of many dimensions has no place in floating point. Take its logarithm at once: slogdet, or "
+        "the sum of the logs of a Cholesky factor's diagonal, twice.": _by_determinant,
         "You averaged over the images. One split for each, please.": (
             lambda m, A, mu, s: tuple(part.mean() for part in _split_gap(m, A, mu, s))
         ),

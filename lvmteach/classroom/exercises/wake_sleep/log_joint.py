@@ -57,8 +57,10 @@ log_joint = Exercise(
     reference=_log_joint,
     cases=_all_units,
     misconceptions={
-        "A sigmoid that rounds to 0 or 1 makes log 0, and 0 times that is NaN. Work with logits: log p = "
-        "logsigmoid(a), log(1 - p) = logsigmoid(-a).": _joint(_naive),
+        "Something on the way is infinite (an exponential that overflows, the log of a sigmoid that rounds to 0 or 1), "
+        "and 0 times that is NaN. Work with logits: log p = logsigmoid(a), log(1 - p) = logsigmoid(-a).": (
+            _joint(_naive)
+        ),
         "A small number inside the logarithm hides log 0 and is wrong for sure coins. Work with logits: "
         "log p = logsigmoid(a), log(1 - p) = logsigmoid(-a).": _joint(
             lambda s, a: s * (torch.sigmoid(a) + 1e-8).log() + (1 - s) * (1 - torch.sigmoid(a) + 1e-8).log()
