@@ -144,3 +144,28 @@ def test_logarithms_that_ran_out_of_range_are_seen():
 
     assert exercises("gradient_estimators")["gumbel_max"].judge(cleaned, why=False).status == "not yet"
     assert exercises("iwae")["learning_signal"].judge(by_the_largest, why=False).status == "not yet"
+
+
+def test_an_estimate_of_information_may_be_negative():
+    information = exercises("richer_models")["information"]
+    assert information.judge(lambda log_q: information.reference(log_q).clamp_min(0), why=False).status == "not yet"
+
+
+def test_a_uniform_number_at_the_end_of_a_share_belongs_to_it():
+    def below(u, eps, log_pi, mu, s):
+        c = (u[:, None] >= log_pi.exp().cumsum(0)[:-1]).sum(1)
+        return mu[c] + s[c].exp() * eps
+
+    assert exercises("richer_models")["draw_codes"].judge(below, why=False).status == "not yet"
+
+
+def test_the_states_most_probable_one_by_one_are_known_whatever_the_range():
+    def one_by_one(x, start, transition, emission):
+        forward, backward = [start.log() + emission[:, x[0]].log()], [torch.zeros_like(start)]
+        for x_t in x[1:]:
+            forward.append(torch.logsumexp(forward[-1][:, None] + transition.log(), 0) + emission[:, x_t].log())
+        for x_t in x.flip(0)[:-1]:
+            backward.insert(0, torch.logsumexp(transition.log() + emission[:, x_t].log() + backward[0], 1))
+        return (torch.stack(forward) + torch.stack(backward)).argmax(1)
+
+    assert "need not be a path" in exercises("sequences")["best_path"].judge(one_by_one).diagnosis

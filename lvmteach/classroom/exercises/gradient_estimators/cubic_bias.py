@@ -59,6 +59,14 @@ cubic_bias = Exercise(
         "The factor theta (1 - theta) is missing: it is the slope of theta in phi, and both gradients have it.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * at_1 + (1 - theta) * at_0 - change
         ),
+        "The factor theta (1 - theta) is missing in the true gradient: it is the slope of theta in phi.": _wrong(
+            lambda theta, at_0, at_1, change, c: theta * (1 - theta) * (theta * at_1 + (1 - theta) * at_0) - change
+        ),
+        "The factor theta (1 - theta) is missing in the estimate: straight through, the slope of theta in phi stays.": (
+            _wrong(
+                lambda theta, at_0, at_1, change, c: theta * at_1 + (1 - theta) * at_0 - theta * (1 - theta) * change
+            )
+        ),
         "You gave the two corners equal weight. That is the limit of straight-through Gumbel-softmax; here z is 1 "
         "with probability theta.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * (1 - theta) * ((at_0 + at_1) / 2 - change)

@@ -75,6 +75,9 @@ gumbel_max = Exercise(
         "You added normal noise. With that the shares are not the softmax: the noise has to be Gumbel.": (
             lambda logits, u: (logits + torch.special.ndtri(u)).argmax(-1)
         ),
+        "You added logistic noise. With that the shares are not the softmax: the noise has to be Gumbel.": (
+            lambda logits, u: (logits + torch.logit(u)).argmax(-1)
+        ),
         "log u is negative, and its logarithm NaN. The inner logarithm needs a minus of its own.": (
             lambda logits, u: (logits - u.log().log()).argmax(-1)
         ),

@@ -105,6 +105,9 @@ dreg_loss = Exercise(
         "inside log q, and square the weights.": lambda log_joint, mean, scale, eps: (
             -_log_mean(_weights_at(log_joint, mean, scale, eps, stopped=False))
         ),
+        "This is minus the ELBO, the mean of the log weights. The bound is the log of their mean.": (
+            lambda log_joint, mean, scale, eps: -_weights_at(log_joint, mean, scale, eps, stopped=False).mean(0)
+        ),
         "You held q's parameters fixed inside log q, and left the weights as they are: that drops the score term, and "
         "the gradient is biased. What the score term turns into makes the weights squares.": (
             lambda log_joint, mean, scale, eps: -_log_mean(_weights_at(log_joint, mean, scale, eps))

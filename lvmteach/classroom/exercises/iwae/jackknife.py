@@ -53,11 +53,19 @@ def _halves(log_w):
     return 2 * _log_mean(log_w) - (_log_mean(log_w[:half]) + _log_mean(log_w[half:])) / 2
 
 
+def _by_delta_method(log_w):
+    """The bound plus half the variance of the mean weight, relative to its square."""
+    w = (log_w - _log_mean(log_w)).exp()  # their mean is one
+    return _log_mean(log_w) + w.var(0) / (2 * len(w))
+
+
 jackknife = Exercise(
     ask="Return K times the bound minus K - 1 times the mean of the K bounds that leave one weight out.",
     reference=_jackknife,
     cases=_weights,
     misconceptions={
+        "That is the delta method: the bias from the variance of the weights. The jackknife takes it from bounds that "
+        "leave one weight out.": _by_delta_method,
         "This is the bound: nothing has been corrected. It also comes out if the mean over the K values stands "
         "inside a logarithm: take K logarithms, and average those.": _log_mean,
         "This is the mean of the bounds with one weight left out: the other half of the answer.": (

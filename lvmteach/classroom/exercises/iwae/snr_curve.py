@@ -61,6 +61,12 @@ snr_curve = Exercise(
     reference=_snr_curve,
     cases=_gradients,
     misconceptions={
+        "The ratios are right. The second is a correlation: the slope divides by the variance of log K alone.": (
+            lambda K, gradients: (
+                (ratio := _snr_curve(K, gradients)[0]),
+                _slope(K.log(), ratio.log()) * K.log().std() / ratio.log().std(0),
+            )
+        ),
         "You divided by the variance. A ratio without units has the standard deviation below.": (
             lambda K, gradients: _with_slope(K, gradients.mean(1).abs() / gradients.var(1))
         ),

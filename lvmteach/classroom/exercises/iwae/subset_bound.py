@@ -54,6 +54,9 @@ subset_bound = Exercise(
     misconceptions={
         "The mean over the subsets stands inside your logarithm: then every m gives the log of the mean of all K "
         "weights. It belongs outside.": lambda log_w, m: _log_mean(_every(log_w, m).flatten(0, 1)),
+        "You took the best subset. The mean over all of them is asked for.": (
+            lambda log_w, m: (torch.logsumexp(_every(log_w, m), 1) - math.log(m)).amax(0)
+        ),
         "This is the mean of the logs, for every m. Within a subset the mean is taken of the weights.": (
             lambda log_w, m: log_w.mean(0)
         ),

@@ -74,6 +74,9 @@ curvature = Exercise(
         "exp leaves the range of floating point: right for small weights only. Let softmax normalise.": (
             _with(p=lambda score: score.exp() / score.exp().sum())
         ),
+        "You divided by 1 - sum of p², as for a sample. p(x | w) is known: nothing is estimated from it.": (
+            _with(change=lambda p, f, m: -(f - m).T @ (p[:, None] * (f - m)) / (1 - (p**2).sum()))
+        ),
         "The probabilities enter squared: an expectation weights each outcome once.": (
             _with(change=lambda p, f, m: -(f - m).T @ ((p**2)[:, None] * (f - m)))
         ),

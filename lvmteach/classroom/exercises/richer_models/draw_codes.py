@@ -17,7 +17,10 @@ def _draw_codes(u, eps, log_pi, mu, s):
 @drawing
 def _noise(draw):
     shapes = [(3, 2, 2), (5, 4, 1), (8, 3, 3), (20, 5, 2)]
-    return [(torch.special.ndtr(draw(N)), draw(N, L), *_mixture(draw, C, L)) for N, C, L in shapes]
+    cases = [(torch.special.ndtr(draw(N)), draw(N, L), *_mixture(draw, C, L)) for N, C, L in shapes]
+    _, _, _, mu, s = cases[0]
+    half = torch.tensor([0.3, 0.5, 0.9], dtype=torch.float64)  # one of them at the end of the first component's share
+    return [*cases, (half, draw(3, 2), torch.full((2,), 0.5, dtype=torch.float64).log(), mu, s)]
 
 
 def _by_searching(u, eps, log_pi, mu, s):

@@ -75,6 +75,10 @@ log_mass = Exercise(
             torch.where(x >= n, 1.0, torch.special.ndtr((x + 0.5 - m) / s))
             - torch.where(x <= 0, 0.0, torch.special.ndtr((x - 0.5 - m) / s))
         ),
+        "You cut the distribution off at its ends and renormalised. What lies beyond belongs to the first bin and "
+        "to the last.": lambda x, m, s, n: torch.log(
+            _inner(x, m, s, n) / (torch.sigmoid((n + 0.5 - m) / s) - torch.sigmoid((-0.5 - m) / s))
+        ),
         "One number for each pixel: do not sum here.": lambda x, m, s, n: _log_mass(x, m, s, n).sum(-1),
     },
     also_right=[_in_logs, _by_edges],

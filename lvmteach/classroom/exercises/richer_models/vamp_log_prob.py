@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.distributions import Normal
+from torch.distributions import Independent, Normal
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
@@ -47,6 +47,11 @@ def _one_at_a_time(z, u, encode):
     log_q = torch.stack([Normal(m, s.exp()).log_prob(z).sum(-1) for m, s in (encode(one) for one in u)], 1)
     top = log_q.max(1, keepdim=True).values
     return (log_q - top).exp().mean(1).log() + top[:, 0]
+
+
+def _by_torch(z, u, encode):
+    mu, s = encode(u)
+    return torch.logsumexp(Independent(Normal(mu, s.exp()), 1).log_prob(z[:, None]), 1) - math.log(len(u))
 
 
 vamp_log_prob = Exercise(

@@ -25,12 +25,15 @@ def _best_path(x, start, transition, emission):
 
 
 def _posterior(x, start, transition, emission):
-    alphas, beta = [start * emission[:, x[0]]], torch.ones_like(start)
+    """Up to a factor at each step, which keeps them in range."""
+    seen = emission / emission.amax(0)
+    alphas, beta = [start * seen[:, x[0]]], torch.ones_like(start)
     for x_t in x[1:]:
-        alphas.append((alphas[-1] @ transition) * emission[:, x_t])
+        alphas.append(((alphas[-1] / alphas[-1].sum()) @ transition) * seen[:, x_t])
     states = [alphas[-1]]
     for t in range(len(x) - 2, -1, -1):
-        beta = transition @ (emission[:, x[t + 1]] * beta)
+        beta = transition @ (seen[:, x[t + 1]] * beta)
+        beta = beta / beta.sum()
         states.append(alphas[t] * beta)
     return torch.stack(states[::-1]), torch.stack(alphas)
 
@@ -99,6 +102,18 @@ def _columns_best(x, start, transition, emission):
     return torch.stack(path)
 
 
+def _by_products(x, start, transition, emission):
+    best, came = start * emission[:, x[0]], []
+    for x_t in x[1:]:
+        reached, source = (best[:, None] * transition).max(0)
+        best = reached * emission[:, x_t]
+        came.append(source)
+    path = [best.argmax()]
+    for source in reversed(came):
+        path.append(source[path[-1]])
+    return torch.stack(path[::-1])
+
+
 def _ranked(x, start, transition, emission):
     """All paths, the most probable first, each with its log probability."""
     x, start, transition, emission = (part.tolist() for part in (x, start, transition, emission))
@@ -139,6 +154,7 @@ best_path = Exercise(
         "You walk greedily, the best next state from the last. A worse step now may pay later: keep all C ends.": (
             _greedy
         ),
+        "Products of many probabilities underflow to 0, and then all paths seem alike. Add logarithms.": _by_products,
         "You look at each observation alone, without the chain.": _observed_alone,
         "You have the transition the wrong way round: row c says where one goes from c.": _transposed,
         "p(z_1) is missing: the first column starts with log start.": _no_start,

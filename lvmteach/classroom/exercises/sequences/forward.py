@@ -74,6 +74,9 @@ forward = Exercise(
         "You step backwards: row c of the transition says where one goes from c. Sum over rows, the first axis.": (
             lambda x, start, transition, emission: _end(_by_steps(x, start, transition, emission, A=lambda A: A.T))
         ),
+        "One step too many: the first state has the start's probabilities, no transition leads to it.": (
+            lambda x, start, transition, emission: _forward(x, start @ transition, transition, emission)
+        ),
         "The first observation is missing: alpha_1(c) = p(z_1 = c) p(x_1 | c).": (
             lambda x, start, transition, emission: _end(_by_steps(x, start, transition, emission, first=False))
         ),

@@ -75,6 +75,14 @@ elbo = Exercise(
     misconceptions={
         "The data term is a mean over pixels: against it the KL weighs D times too much, and the latent space "
         "collapses. Sum over pixels.": _elbo_with(data=lambda x, logits: _log_bernoulli(x, logits) / x.shape[-1]),
+        "This is the importance weighted bound, the log of a mean of p(x, z) / q(z). The ELBO is a mean of logs.": (
+            lambda x, mu, s, eps, decode: (
+                torch.logsumexp(
+                    _log_bernoulli(x, decode(_sample(mu, s, eps))) - _log_ratio(mu, s, _sample(mu, s, eps)), 0
+                )
+                - math.log(len(eps))
+            )
+        ),
         "This is the loss. The bound has the opposite sign: it goes up in training, and stays below 0.": (
             lambda *given: -_elbo(*given)
         ),

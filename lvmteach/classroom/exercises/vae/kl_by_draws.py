@@ -61,6 +61,9 @@ kl_by_draws = Exercise(
         "You evaluated the densities at the noise for p and at z for q. Both need the same point, z.": (
             lambda mu, s, eps: (-s + 0 * eps).sum(-1).mean(0)
         ),
+        "log q is evaluated at the noise, log p at z. Both need the same point, z.": lambda mu, s, eps: (
+            (Normal(mu, s.exp()).log_prob(eps) - Normal(0.0, 1.0).log_prob(mu + s.exp() * eps)).sum(-1).mean(0)
+        ),
         "This is the log of the mean ratio. The KL is the mean of the log: average last.": (
             lambda mu, s, eps: torch.logsumexp(_log_ratio(mu, s, mu + s.exp() * eps), 0) - math.log(len(eps))
         ),

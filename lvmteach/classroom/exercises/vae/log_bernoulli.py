@@ -53,11 +53,23 @@ def _log_bernoulli_by_sign(x, logits):
     return -torch.logaddexp(torch.zeros_like(logits), (1 - 2 * x) * logits).sum(-1)
 
 
+def _unless(refused, x, logits):
+    if refused:
+        raise ValueError("grey pixels")
+    return (x * logits - F.softplus(logits)).sum(-1)
+
+
 log_bernoulli = Exercise(
     ask="Return log p(x | z) of binary images from the decoder's logits, one number an image.",
     reference=_log_bernoulli,
     cases=_pixels_and_logits,
     misconceptions={
+        "You refuse an x all of whose pixels are grey. A single grey pixel is enough.": (
+            lambda x, logits: _unless(((x != 0) & (x != 1)).all(), x, logits)
+        ),
+        "You look at the first image alone before you refuse. Any image may hold grey pixels.": (
+            lambda x, logits: _unless(((x[0] != 0) & (x[0] != 1)).any(), x, logits)
+        ),
         "You averaged over the pixels. They are independent given z: their logs add. The mean is D times too small, "
         "and in the ELBO that is a KL weighted by D.": _refusing(
             lambda x, logits: _log_bernoulli(x, logits) / x.shape[-1]

@@ -61,6 +61,15 @@ def _sleeping(toss=_heads, top=torch.sigmoid, learn=None):
     return wrong
 
 
+def _soft_dream(prior, generative, recognition, u):
+    """Each layer is tossed, and handed down as the probabilities that it was tossed from."""
+    chances = [torch.sigmoid(prior).expand_as(u[-1])]
+    for layer in generative[::-1]:
+        chances.append(torch.sigmoid(_logits(chances[-1], layer)))
+    units = [_heads(uniform, p) for uniform, p in zip(u, chances[::-1], strict=True)]
+    return tuple(_rule(g, s, layer) for layer, g, s in zip(recognition, units[:-1], units[1:], strict=True))
+
+
 def _soft_targets(prior, generative, recognition, u):
     units = _dream(prior, generative, u)
     chances = [torch.sigmoid(_logits(above, layer)) for layer, above in zip(generative, units[1:], strict=True)]
@@ -131,6 +140,9 @@ sleep_update = Exercise(
     misconceptions={
         "You dreamt probabilities. A dream is made of coins: toss each layer before it makes the next.": (
             _sleeping(toss=lambda u, p: p)
+        ),
+        "Your layers are tossed, but handed down as probabilities. The layer below is made from the coins that fell.": (
+            _soft_dream
         ),
         "Your coins fall the wrong way: u < p happens with probability p, u > p with 1 - p.": (
             _sleeping(toss=lambda u, p: (u > p).double())
