@@ -17,7 +17,8 @@ SMALL = 1e-5  # ten times what a relation is told to
 
 def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable], until: float) -> Diagnosis | None:
     """What relates the student's results to those of a declared misconception, on every declared case."""
-    if not seen.informative or not any(i < seen.declared for i in seen.wrong) or _nearly_right(seen):
+    finite = {seen.size(i) for i in seen.wrong if i < seen.declared and _holds_numbers(seen, i)}
+    if not seen.informative or len(finite) < 2 or _nearly_right(seen):  # else the two would cancel where it is right
         return None
     cases = seen.cases[: seen.declared]
     for sentence, wrong in misconceptions.items():
@@ -26,8 +27,6 @@ def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable],
         theirs = [seen.try_again(wrong, case) for case in cases]
         if any(one.error is not None or one.value is None for one in theirs):
             continue
-        if any(i < len(cases) and not seen.alike(theirs[i], seen.expected[i]) for i in seen.right):
-            continue  # what is right would come of two mistakes that cancel
         beside = replace(seen, cases=cases, expected=theirs, received=seen.received[: len(cases)], tried={})
         if not set(beside.wrong_parts) <= set(seen.wrong_parts):  # it would take a mistake back that nobody made
             continue
@@ -35,6 +34,13 @@ def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable],
             if beside.wrong and (found := look(beside)) is not None:
                 return Diagnosis(f"Two things at once. {sentence} And beside that: {_of_that(found.why)}")
     return None
+
+
+def _holds_numbers(seen: Evidence, i: int) -> bool:
+    """Whether a received result is finite throughout, of whatever shape."""
+    value = seen.received[i].value
+    parts = seen.compare.parts(value, seen.inputs(i)).values() if value is not None else ()
+    return bool(parts) and all(part.isfinite().all() for part in parts)
 
 
 def _nearly_right(seen: Evidence) -> bool:

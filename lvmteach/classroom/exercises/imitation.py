@@ -387,21 +387,31 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
     if len(rows) < 2:
         return None
     made = torch.stack([row for *_, row in rows])
-    for together in _sums(made, right), _products(made, right):
-        fit = torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1).triu(1).nonzero()
-        for a, b in fit[:MANY].tolist():
+    found: dict[frozenset[str], tuple[Found, Found]] = {}
+    for combine in _sum, _product:
+        for a, b in _combinations(made, right, theirs, combine):
             (at, one, _), (other_at, other, _) = rows[a], rows[b]
             if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
-                return Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
-    return None
+                both = Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
+                found.setdefault(frozenset(each.kind for each in both), both)
+    return next(iter(found.values())) if len(found) == 1 else None  # of two explanations neither is sure
 
 
-def _sums(made: Tensor, right: Tensor) -> Tensor:
-    return made[:, None] + made[None] - right
+def _combinations(made: Tensor, right: Tensor, theirs: Tensor, combine: Callable) -> list[list[int]]:
+    """Pairs of changes whose effects together give the student's numbers: the one furthest off first, then all."""
+    k = int((theirs - right).abs().argmax())
+    near_there = torch.isclose(combine(made[:, None, k], made[None, :, k], right[k]), theirs[k], rtol=RTOL, atol=ATOL)
+    pairs = near_there.triu(1).nonzero()
+    together = combine(made[pairs[:, 0]], made[pairs[:, 1]], right)
+    return pairs[torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1)][:MANY].tolist()
 
 
-def _products(made: Tensor, right: Tensor) -> Tensor:
-    return made[:, None] * made[None] / right
+def _sum(one: Tensor, other: Tensor, right: Tensor) -> Tensor:
+    return one + other - right
+
+
+def _product(one: Tensor, other: Tensor, right: Tensor) -> Tensor:
+    return one * other / right
 
 
 def _numbers(seen: Evidence, outcome: Outcome, i: int) -> list[Tensor]:

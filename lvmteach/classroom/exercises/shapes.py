@@ -39,6 +39,8 @@ def of_another(seen: Evidence, alone: bool = False) -> Diagnosis | None:
 
 def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
     """Several results: in another order, or one of them in another shape."""
+    if all(isinstance(one, tuple | list) for pair in pairs for value in pair for one in value):
+        return _of_nested(pairs)
     if len({len(value) for pair in pairs for value in pair}) != 1:
         return None
     size = len(pairs[0][0])
@@ -47,17 +49,20 @@ def _of_several(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
             _same(ours[k], theirs[at]) for ours, theirs in pairs for at, k in enumerate(order)
         ):
             return Diagnosis("Right, but the results stand in another order.")
-    nested = [pair for pair in pairs if all(isinstance(one, tuple | list) for value in pair for one in value)]
-    if len(nested) == len(pairs) and all(
-        len(a) == len(b) and len(a) > 1 and all(map(_same, reversed(a), b)) and not all(map(_same, a, b))
-        for ours, theirs in pairs
-        for a, b in zip(ours, theirs, strict=True)
-    ):
-        return Diagnosis("Right, but within each result the parts stand in another order.")
     for at in range(size):
         found = _of_one([(ours[at], theirs[at]) for ours, theirs in pairs], f"your result {at + 1} is")
         if found:
             return found
+    return None
+
+
+def _of_nested(pairs: list[tuple[Any, Any]]) -> Diagnosis | None:
+    """A pair for each layer, say: the pairs, or the parts of each, in reversed order."""
+    if any(len(ours) != len(theirs) for ours, theirs in pairs):
+        return None
+    both = [(a, b) for ours, theirs in pairs for a, b in zip(ours, theirs, strict=True)]
+    if all(len(a) == len(b) > 1 and all(map(_same, reversed(a), b)) for a, b in both):
+        return Diagnosis("Right, but within each result the parts stand in another order.")
     return None
 
 

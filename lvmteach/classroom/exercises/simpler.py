@@ -30,6 +30,7 @@ SIMPLER: dict[str, Change] = {
     "all numbers of {} are alike": lambda x: x.flatten()[0].expand_as(x) if x.ndim and not _is_square(x) else x,
 }
 
+OF_SQUARES = [words for words in SIMPLER if "diagonal" in words or "identity" in words]
 OF_STRUCTURE = [words for words in SIMPLER if "diagonal" in words]
 
 
@@ -41,10 +42,13 @@ def right_when_simpler(seen: Evidence, until: float) -> Diagnosis | None:
         return None  # classes, coins: many a formula gives the right ones where an argument is zero
     found: dict[str, str] = {}
     alone = sum(_is_real(value) for value in seen.cases[0]) == 1  # then its name says nothing
+    square = [at for at in range(len(seen.names)) if all(_is_square(case[at]) for case in seen.cases if at < len(case))]
     for words, change in SIMPLER.items():
         if alone and words not in OF_STRUCTURE:
             continue
         for at, name in enumerate(seen.names):
+            if words in OF_SQUARES and at not in square:
+                continue
             if time.process_time() < until and name not in found and _is_right_with(seen, {at}, change):
                 found[name] = words.format(name)
     if not found:
@@ -109,5 +113,5 @@ def _is_real(value: Any) -> bool:
     return type(value) is float or (isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0)
 
 
-def _is_square(x: Tensor) -> bool:
-    return x.ndim >= 2 and x.shape[-1] == x.shape[-2]
+def _is_square(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.ndim >= 2 and x.shape[-1] == x.shape[-2]

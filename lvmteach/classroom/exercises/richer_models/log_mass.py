@@ -22,7 +22,8 @@ def _counts(draw):
         x = (torch.special.ndtr(draw(*shape)) * (n + 1)).floor().clamp(max=n)
         x.flatten()[0], x.flatten()[-1] = 0.0, float(n)  # both edges
         cases.append((x, n * torch.special.ndtr(draw(*shape)), n / 5 * (0.3 * draw(*shape)).exp(), n))
-    return cases
+    low = torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64)  # far from the location: a floor or an epsilon shows
+    return [*cases, (low, low + 20.5 + 0.3 * draw(3), torch.ones_like(low), 16)]
 
 
 def _in_logs(x, m, s, n):
