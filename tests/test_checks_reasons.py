@@ -93,6 +93,55 @@ def summed(x, s):
     return (scaled**2).sum(0) + s.log().sum(0)
 
 
+def log_mean(x):
+    return x.exp().mean(0).log()
+
+
+@drawing
+def with_a_single_row(draw):
+    return [(draw(4, 3),), (draw(1, 2),), (draw(5, 4),)]
+
+
+def total(x):
+    return x.sum(1)
+
+
+@drawing
+def few_columns(draw):
+    return [(draw(4, 2),), (draw(5, 2),), (draw(3, 2),), (draw(6, 3),)]
+
+
+def mapped(x, W):
+    return x @ W.T
+
+
+@drawing
+def two_matrices(draw):
+    return [(draw(4, 3), draw(2, 3)), (draw(5, 2), draw(4, 2)), (draw(3, 2), draw(5, 2)), (draw(6, 3), draw(3, 3))]
+
+
+def named(x, word):
+    return {"sum": x.sum(0), "mean": x.mean(0), "top": x.amax(0)}[word]
+
+
+@drawing
+def words(draw):
+    return [(draw(n, 3), word) for n, word in ((4, "sum"), (5, "mean"), (6, "top"), (4, "sum"), (5, "sum"))]
+
+
+def by_label(x, labels):
+    return x[labels == labels.min()].sum()
+
+
+@drawing
+def labelled(draw):
+    return [(draw(len(labels)), torch.tensor(labels)) for labels in ([0, 0, 1], [0, 1, 1, 2], [1, 0, 1], [2, 2])]
+
+
+def outer(x):
+    return x.T @ x
+
+
 FOUND = {
     "one number added in each row": (normalised, rows, lambda x: x - x[:, :1] ** 2, "Along axis 1 of your result"),
     "one factor in each column": (softmax, rows, lambda x: x.exp() / x[:1].exp().cosh(), "times one factor"),
@@ -119,6 +168,28 @@ FOUND = {
     "True too often": (positive, rows, lambda x: x > -0.3, "You say True too often"),
     "an axis of one lost": (
         lambda x: x.sum(1, keepdim=True), rows, lambda x: x.sum(1), "without an axis of length one: keep that axis",
+    ),
+    "the largest so far": (itself, columns, lambda x: x.cummax(0).values, "the largest of the right ones so far"),
+    "a logsumexp over an axis": (cube, rows, lambda x: cube(x).logsumexp(1), "(logsumexp) over axis 1"),
+    "one draw less, where there is more than one": (
+        log_mean, with_a_single_row, lambda x: (x.exp().sum(0) / max(len(x) - 1, 1)).log(),
+        "the right one plus the logarithm of n / (n - 1), n the length of axis 0 of x",
+    ),
+    "right on two columns": (
+        total, few_columns, lambda x: x[:, :2].sum(1), "The others are those where axis 1 of x is longer than two.",
+    ),
+    "wrong where a matrix is square": (
+        mapped, two_matrices, lambda x, W: x @ W if len(W) == W.shape[1] else x @ W.T, "those where W is square.",
+    ),
+    "labels taken to be in order": (
+        by_label, labelled, lambda x, labels: x.split(labels.unique(return_counts=True)[1].tolist())[0].sum(),
+        "those where labels is not in order.",
+    ),
+    "one factor for a whole case": (
+        outer, rows, lambda x: x.T @ x * x.norm(), "the right one times one factor, which differs from case to case",
+    ),
+    "one word for all": (
+        named, words, lambda x, word: x.sum(0), "The others are those where word is not 'sum'.",
     ),
     "axes in another order": (cube, rows, lambda x: cube(x).permute(2, 0, 1), "its axes in another order"),
 }  # fmt: skip

@@ -21,6 +21,7 @@ from lvmteach.classroom.exercises.probing import Probe, Twist, taken_apart, twis
 from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 MANY = 20  # changes that are tried on all cases, when they do the right thing on one
+ANY = 2  # other numbers at one place that give the same: then it is not the number that matters
 NUMBERS = 12  # of a result that are compared when two changes are sought
 
 
@@ -278,14 +279,14 @@ def _differentiates(function: Callable) -> bool:
 def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
     """Every change of one quantity, and of one place in the source, that gives the student's numbers."""
     first, probe = seen.numbers[0], taken_apart(function)
-    candidates: list[tuple[Found, Callable]] = []
+    candidates: list[tuple[Found, Callable, int | None]] = []  # the last: a whole number's spot
     tried = seen.tried.setdefault(function, [])
     differ = _at_a_glance(seen, first)
     with many_calls(until) as call:
         for n, mutant in enumerate(_mutants(function)):
             outcome = call(mutant.function, seen.cases[first])
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function))
+                candidates.append((Found(mutant.kind, mutant.inputs), mutant.function, None))
             if _late(until, n):
                 break
         for n, (at, twist) in enumerate(_twists(seen, probe, first)):
@@ -293,15 +294,12 @@ def _changed(seen: Evidence, function: Callable, until: float) -> list[Found]:
             outcome = call(other, seen.cases[first])
             tried.append((at, twist, outcome))
             if not differ(outcome) and seen.alike(outcome, seen.received[first]):
-                candidates.append((Found(twist.words, _inputs(probe, at, twist)), other))
+                candidates.append((Found(twist.words, probe.spots[at].inputs), other, at if twist.whole else None))
             if _late(until, n):
                 break
-    return [found for found, other in candidates[:MANY] if _fits(seen, other, until)]
-
-
-def _inputs(probe: Probe, at: int, twist: Twist) -> tuple[str, ...]:
-    """The arguments at a place of the formula; none for a length, which may be read off any of several."""
-    return () if twist.whole else probe.spots[at].inputs
+    fitting = [(found, at) for found, other, at in candidates[:MANY] if _fits(seen, other, until)]
+    spots = [at for _, at in fitting]
+    return [found for found, at in fitting if at is None or spots.count(at) < ANY]
 
 
 def _at_a_glance(seen: Evidence, i: int) -> Callable[[Outcome], bool]:
@@ -343,20 +341,29 @@ def _mutants(function: Callable) -> tuple[Mutant, ...]:
 
 
 # What is seldom meant, where something else gives the same numbers.
-SELDOM = {"the logarithm of a quantity enters, not itself", "an index is zero", "a number is one too small"}
+SELDOM = (
+    "a constant", "a comparison", "equal numbers", "what should be compared", "something is compared", "the identity",
+    "the logarithm of a quantity enters", "an index is zero", "a number is one too small",
+)  # fmt: skip
 
 
 def told(found: list[Found]) -> Diagnosis:
     """The kinds of changes that explain the numbers, and where to look."""
-    kinds = list(dict.fromkeys(one.kind for one in found))
-    kinds = ([kind for kind in kinds if kind not in SELDOM] or kinds)[:2]
-    inputs = min((one.inputs for one in found if one.inputs), key=len, default=())
+    kinds = sorted(dict.fromkeys(one.kind for one in found), key=_is_far_fetched)
+    kinds = [kind for kind in kinds if _is_far_fetched(kind) == _is_far_fetched(kinds[0])][:2]
+    places = [one.inputs for one in found if one.inputs and one.kind in kinds]
+    inputs = [name for name in places[0] if all(name in one for one in places)] if places else []
     place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
     return Diagnosis(f"These are the numbers that come out when {', or '.join(kinds)}.", place)
 
 
+def _is_far_fetched(kind: str) -> bool:
+    """Whether a kind is told only where no plainer one fits: a formula may be changed in ways nobody would choose."""
+    return kind.startswith(SELDOM) or "stands where another number" in kind
+
+
 def changed_in_two_places(seen: Evidence, until: float) -> Diagnosis | None:
-    """Two changes at once, found where their effects add up or multiply; then tried."""
+    """Two changes at once, found where their effects add up; then tried."""
     if not telling(seen):
         return None
     first = seen.numbers[0]
@@ -388,30 +395,21 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
         return None
     made = torch.stack([row for *_, row in rows])
     found: dict[frozenset[str], tuple[Found, Found]] = {}
-    for combine in _sum, _product:
-        for a, b in _combinations(made, right, theirs, combine):
-            (at, one, _), (other_at, other, _) = rows[a], rows[b]
-            if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
-                both = Found(one.words, _inputs(probe, at, one)), Found(other.words, _inputs(probe, other_at, other))
-                found.setdefault(frozenset(each.kind for each in both), both)
+    for a, b in _sums(made, right, theirs):
+        (at, one, _), (other_at, other, _) = rows[a], rows[b]
+        if at != other_at and _fits(seen, probe.changed({at: one, other_at: other}), until):
+            both = Found(one.words, probe.spots[at].inputs), Found(other.words, probe.spots[other_at].inputs)
+            found.setdefault(frozenset(each.kind for each in both), both)
     return next(iter(found.values())) if len(found) == 1 else None  # of two explanations neither is sure
 
 
-def _combinations(made: Tensor, right: Tensor, theirs: Tensor, combine: Callable) -> list[list[int]]:
-    """Pairs of changes whose effects together give the student's numbers: the one furthest off first, then all."""
+def _sums(made: Tensor, right: Tensor, theirs: Tensor) -> list[list[int]]:
+    """Pairs of changes whose effects add up to the student's numbers: the one furthest off first, then all."""
     k = int((theirs - right).abs().argmax())
-    near_there = torch.isclose(combine(made[:, None, k], made[None, :, k], right[k]), theirs[k], rtol=RTOL, atol=ATOL)
+    near_there = torch.isclose(made[:, None, k] + made[None, :, k] - right[k], theirs[k], rtol=RTOL, atol=ATOL)
     pairs = near_there.triu(1).nonzero()
-    together = combine(made[pairs[:, 0]], made[pairs[:, 1]], right)
+    together = made[pairs[:, 0]] + made[pairs[:, 1]] - right
     return pairs[torch.isclose(together, theirs, rtol=RTOL, atol=ATOL).all(-1)][:MANY].tolist()
-
-
-def _sum(one: Tensor, other: Tensor, right: Tensor) -> Tensor:
-    return one + other - right
-
-
-def _product(one: Tensor, other: Tensor, right: Tensor) -> Tensor:
-    return one * other / right
 
 
 def _numbers(seen: Evidence, outcome: Outcome, i: int) -> list[Tensor]:

@@ -97,10 +97,27 @@ def places(function: Callable, tree: ast.Module, possible: Callable | None = Non
             continue
         if id(node) in axes:  # has changes of its own
             continue
-        names = dict.fromkeys(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in parameters)
+        names = dict.fromkeys(name for name in values_in(node) if name in parameters)
         for kind, change in (possible or changes)(node):
             where = f"line {getattr(node, 'lineno', 0)}, {ast.unparse(node).splitlines()[0]}"
             yield Place(index, kind, tuple(names), where, change)
+
+
+# What takes the size of an argument, or its kind, and no number of it.
+SIZES = {"shape", "ndim", "dtype"}
+OF_SIZE = {"len", "numel", "size", "dim", "zeros_like", "ones_like", "empty_like", "eye", "_eye"}
+
+
+def values_in(node: ast.AST) -> Iterator[str]:
+    """The names whose values an expression uses: in `x.shape[1] * s.log()` s alone."""
+    if isinstance(node, ast.Attribute) and node.attr in SIZES:
+        return
+    if isinstance(node, ast.Call) and _called(node) in OF_SIZE:
+        return
+    if isinstance(node, ast.Name):
+        yield node.id
+    for child in ast.iter_child_nodes(node):
+        yield from values_in(child)
 
 
 def compiled(function: Callable, tree: ast.Module, *changed: Place) -> Callable | None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lvmteach.classroom.exercises.mutation import AXES, names_a_tool, parsed
+from lvmteach.classroom.exercises.mutation import AXES, names_a_tool, parsed, values_in
 
 ROOM = __name__.rpartition(".")[0]  # helpers that live here are taken apart as well
 DEEP = 2  # helpers of helpers
@@ -154,7 +154,7 @@ class _Wrap(ast.NodeTransformer):
         return {origin for name in names for origin in self.made_of.get(name, {name})}
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        names = _names(node.value)
+        names = set(values_in(node.value))
         made = super().generic_visit(node)
         for target in node.targets:
             for name in _names(target) - set(self.parameters):
@@ -176,7 +176,7 @@ class _Wrap(ast.NodeTransformer):
             return node
         if isinstance(node, ast.Attribute) and node.attr not in {"T", "mT", "pi"}:
             return node if isinstance(node.value, ast.Name) else super().generic_visit(node)
-        text, names = ast.unparse(node), _names(node)
+        text, names = ast.unparse(node), set(values_in(node))
         node = self.call(node) if isinstance(node, ast.Call) else super().generic_visit(node)
         return self.wrapped(node, text, names)
 

@@ -90,17 +90,19 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
         if probe is None or time.process_time() > until:
             continue
         with many_calls(until) as call:
+            some = probe.quantities(*map(copied, seen.cases[seen.wrong[0]]))
             for at, spot in enumerate(probe.spots):
                 if spot.inputs and not any(_is_given_as_numbers(seen, name) for name in spot.inputs):
                     continue  # a model, say: many a mistake looks like a term of it that is missing
                 without = probe.changed({at: NOTHING})
-                if factor := _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i)):
+                factor = _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i))
+                if factor and not (factor == "0" and type(some.get(at)) is int):  # a length of zero is no term
                     found.append((factor, spot.inputs))
                 if time.process_time() > until:
                     break
         if found:
             factor, inputs = min(found, key=lambda one: len(one[1]) or 9)
-            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 3 else ""
+            place = f"Look at what is done with {' and '.join(inputs)}." if 1 <= len(inputs) <= 2 else ""
             return Diagnosis(COUNTED.get(factor, f"A term of the formula counts {factor} times."), place)
     return None
 

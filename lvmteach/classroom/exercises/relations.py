@@ -31,15 +31,18 @@ OF_A_SIZE: dict[str, Callable[[float], float]] = {
     "n / (n - 1), n {}": lambda n: n / (n - 1) if n > 1 else math.inf, "(n - 1) / n, n {}": lambda n: (n - 1) / n,
     "the root of n / (n - 1), n {}": lambda n: math.sqrt(n / (n - 1)) if n > 1 else math.inf,
     "the root of (n - 1) / n, n {}": lambda n: math.sqrt((n - 1) / n),
+    "the logarithm of n / (n - 1), n {}": lambda n: math.log(n / (n - 1)) if n > 1 else math.inf,
     "half of {}": lambda n: n / 2, "{} squared": lambda n: n * n,
     "half of log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi) / 2,
     "log 2 pi for each along {}": lambda n: n * math.log(2 * math.pi),
+    "half of (1 + log 2 pi) for each along {}": lambda n: n * (1 + math.log(2 * math.pi)) / 2,
 }  # fmt: skip
 OF_TWO_SIZES: dict[str, Callable[[float, float], float]] = {
     "{} over {}": lambda n, m: n / m, "the root of ({} over {})": lambda n, m: math.sqrt(n / m),
     "the logarithm of ({} over {})": lambda n, m: math.log(n / m),
     "half of log 2 pi times ({} less {})": lambda n, m: (n - m) * math.log(2 * math.pi) / 2,
     "1 over ({} times {})": lambda n, m: 1 / (n * m), "({} times {})": lambda n, m: n * m,
+    "n / (n - m), n {} and m {}": lambda n, m: n / (n - m) if n > m else math.nan,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the square of the right one": torch.square, "the root of the right one": torch.sqrt,
@@ -47,6 +50,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "one over the right one": torch.reciprocal, "one over the square of the right one": lambda a: a**-2,
     "one less the right one": lambda a: 1 - a, "the right one without its sign": torch.abs,
     "the right one, rounded to whole numbers": torch.round,
+    "the right one, rounded down to whole numbers": torch.floor,
     "the right one, cut off below zero": lambda a: a.clamp_min(0),
     "the right one, transposed": lambda a: a.mT if a.ndim > 1 else a,
     "the right one in reversed order": lambda a: a.flip(0) if a.ndim else a,
@@ -54,6 +58,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the right one normalised along its last axis": lambda a: a / a.sum(-1, keepdim=True) if a.ndim > 1 else a,
     "the inverse of the right one": lambda a: torch.linalg.pinv(a) if _square(a) else a,
     "the sum of the right ones so far": lambda a: a.cumsum(0) if a.ndim else a,
+    "the largest of the right ones so far": lambda a: a.cummax(0).values if a.ndim else a,
+    "the smallest of the right ones so far": lambda a: a.cummin(0).values if a.ndim else a,
     "the right one, moved on by one": lambda a: a.roll(1, 0) if a.ndim else a,
     "the right one, moved back by one": lambda a: a.roll(-1, 0) if a.ndim else a,
     "the right one with zeros off its diagonal": lambda a: a * torch.eye(*a.shape[-2:]) if _square(a) else a,
@@ -236,25 +242,30 @@ def _along(seen: Evidence, two_axes: bool) -> Diagnosis | None:
     if len(seen.wrong_parts) != 1:
         return None
     ((name, pairs),) = seen.wrong_parts.items()
-    if two_axes != (min(a.ndim for a, _ in pairs.values()) > 1):
+    axes = min(a.ndim for a, _ in pairs.values())
+    if two_axes != (axes > 1) or any(a.shape != b.shape for a, b in pairs.values()):
         return None
-    for axis in range(min(a.ndim for a, _ in pairs.values())):
-        long = {i: pair for i, pair in pairs.items() if pair[0].shape == pair[1].shape and pair[0].shape[axis] > 1}
-        if (
-            max((a.shape[axis] for a, _ in long.values()), default=0) < 3
-            or len({a.shape for a, _ in long.values()}) < 2
-        ):
-            continue
-        for words, between in (("times one factor", _ratio), ("plus one number", torch.sub)):
-            neutral = 1.0 if between is _ratio else 0.0
-            if all(_same_along(between(b, a), axis, neutral) for a, b in long.values()):
-                return Diagnosis(
-                    f"Along axis {axis} of {seen.whose(name)} all numbers are the right ones {words}, which is not the "
-                    f"same in every place of the other axes: look at what you take off or divide by along it."
-                    if two_axes
-                    else f"In every case {seen.whose(name)} is the right one {words}, which differs from case to case."
-                )
+    rows = {i: (a.flatten(), b.flatten()) for i, (a, b) in pairs.items()}
+    if axes and (words := _one_number(rows, 0)):
+        return Diagnosis(f"In every case {seen.whose(name)} is the right one {words}, which differs from case to case.")
+    for axis in range(axes if two_axes else 0):
+        if words := _one_number(pairs, axis):
+            return Diagnosis(
+                f"Along axis {axis} of {seen.whose(name)} all numbers are the right ones {words}, which is not the "
+                "same in every place of the other axes: look at what you take off or divide by along it."
+            )
     return None
+
+
+def _one_number(pairs: Pairs, axis: int) -> str:
+    """What becomes of all right numbers along an axis, if it is one factor or one summand for them all; or ''."""
+    long = {i: (a, b) for i, (a, b) in pairs.items() if a.shape[axis] > 1}
+    if max((a.shape[axis] for a, _ in long.values()), default=0) < 3 or len({a.shape for a, _ in long.values()}) < 2:
+        return ""
+    for words, between, neutral in (("times one factor", _ratio, 1.0), ("plus one number", torch.sub, 0.0)):
+        if all(_same_along(between(b, a), axis, neutral) for a, b in long.values()):
+            return words
+    return ""
 
 
 def _ratio(b: Tensor, a: Tensor) -> Tensor:

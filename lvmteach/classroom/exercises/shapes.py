@@ -13,7 +13,10 @@ from lvmteach.classroom.exercises.difference import as_tensor
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 FEW = 8  # truth values
-OVER = {"summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod}
+OVER = {
+    "summed": torch.sum, "averaged": torch.mean, "multiplied": torch.prod,
+    "added up as logarithms (logsumexp)": lambda a, *axis: a.logsumexp(*(axis or [tuple(range(a.ndim))])),
+}  # fmt: skip
 
 
 def of_one(seen: Evidence) -> Diagnosis | None:

@@ -20,8 +20,8 @@ MANY_CASES = 8  # wrong ones, in none of which an argument that is ignored may m
 MANY = 5  # right cases, if a case holds too little to tell much
 
 
-def special_inputs(seen: Evidence) -> Diagnosis | None:
-    """What all wrong cases have and no right one has."""
+def special_inputs(seen: Evidence, of_lengths: bool = True) -> Diagnosis | None:
+    """What all wrong cases have and no right one has. of_lengths: whether that may be an axis longer than two."""
     wrong, right = seen.wrong, seen.right
     if len(right) < (2 if seen.informative else MANY):
         return None
@@ -32,6 +32,8 @@ def special_inputs(seen: Evidence) -> Diagnosis | None:
     found: dict[str, str] = {}  # one of a family
     tried = set()
     for words, holds in _features(seen):
+        if not of_lengths and words.endswith("longer than two"):
+            continue
         structural = words.startswith("an axis of") or (words.endswith("parts") and len(right) >= FEW)
         if len(right) < len(wrong) and not structural:  # then a likeness is chance
             continue
@@ -65,11 +67,26 @@ def _tells(seen: Evidence, i: int) -> bool:
     return bool(parts) and all(((a != 0) & a.isfinite()).any() if a.is_floating_point() else True for a in parts)
 
 
+def _has_reals(seen: Evidence, i: int) -> bool:
+    """Whether a right result is of real numbers, and tells."""
+    return _tells(seen, i) and any(part.is_floating_point() for part in _right(seen, i))
+
+
 def _explains(seen: Evidence, words: str) -> bool | None:
     """Whether the answer is right when what is special is taken away: a likeness of the wrong cases may be chance.
 
     None where that cannot be tried.
     """
+    for special, measure in EXTREMES.items():
+        if words == _extreme(seen, special, measure)[0]:
+            return any(_right_when_shrunk(seen, measure, i) for i in seen.wrong)
+    for at, name in enumerate(seen.names):
+        for axis in (0, 1):
+            if words == LONGER.format(axis, name):
+                return any(_right_when_short(seen, i, _length(seen.argument(i, at), axis)) for i in seen.wrong)
+        if words == LONG.format(name):
+            longest = {i: max(one.shape) for i in seen.wrong for one in _tensors(seen.argument(i, at))}
+            return any(_right_when_short(seen, i, length) for i, length in longest.items())
     for special, change in ORDINARY.items():
         for at, name in enumerate(seen.names):
             if words != special.format(name):
@@ -91,6 +108,28 @@ def _is_right_with(seen: Evidence, i: int, at: int, change: Callable[[Tensor], T
     return _is_told(seen, i, right) and seen.alike(right, yours)
 
 
+LONGER, LONG = "axis {} of {} is longer than two", "an axis of {} is long (beyond 50)"
+
+
+def _right_when_short(seen: Evidence, i: int, length: int) -> bool:
+    """Whether the answer is right on a wrong case, when all axes of one length are cut to two entries."""
+    case = tuple(_short(value, length) for value in seen.cases[i])
+    right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+    return _is_told(seen, i, right) and seen.alike(right, yours)
+
+
+def _short(value: Any, length: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_short(part, length) for part in value)
+    if not isinstance(value, Tensor):
+        return value
+    short = value.detach()
+    for axis, n in enumerate(value.shape):
+        if n == length:
+            short = short.narrow(axis, 0, 2)
+    return short.clone().requires_grad_(value.requires_grad)
+
+
 def _is_told(seen: Evidence, i: int, right: Outcome) -> bool:
     """Whether a right result holds numbers, none of them NaN or infinite, which come out of many a wrong formula."""
     if right.error is not None or right.value is None:
@@ -104,6 +143,9 @@ ENDS: tuple[Callable[[Tensor], Tensor], ...] = (
 )  # fmt: skip
 FAR = "rows or columns of {} lie far apart (by more than 100)"
 ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
+    "{} holds an infinity, and the right result none": lambda x: x.clamp(-3, 3),
+    "the first of {} along axis 0 holds an infinity": lambda x: x.clamp(-3, 3),
+    "{} holds an infinity": lambda x: x.clamp(-3, 3),
     "{} holds negative numbers": torch.abs,
     "{} is zero somewhere": lambda x: torch.where((x == 0) | (x == 1), 0.3, x),
     FAR: lambda x: x.clamp(-15, 15),
@@ -119,8 +161,8 @@ ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def mostly_right(seen: Evidence) -> Diagnosis | None:
-    """The same, where it is likelier than any other reason."""
-    return special_inputs(seen) if len(seen.right) >= 2 * len(seen.wrong) else None
+    """The same, where it is likelier than any other reason: not of a length, which many a formula has a part in."""
+    return special_inputs(seen, of_lengths=False) if len(seen.right) >= 2 * len(seen.wrong) else None
 
 
 # Of an argument's finite numbers: what may be larger in some cases than in all others.
@@ -130,13 +172,40 @@ EXTREMES: dict[str, Callable[[Tensor], float]] = {
 }
 
 
+def _extreme(seen: Evidence, words: str, measure: Callable[[Tensor], float]) -> tuple[str, list[int]]:
+    """The arguments that are larger in every wrong case than in any right one, in words and by their places."""
+    all_at = [at for at in range(len(seen.names)) if all(_is_extreme(seen, at, measure, i) for i in seen.wrong)]
+    alone = [at for at in all_at if all(_is_right_with(seen, i, at, lambda x: 0.1 * x) for i in seen.wrong)]
+    all_at = alone or all_at
+    return words.format(" and ".join(seen.names[at] for at in all_at)) if all_at else "", all_at
+
+
 def _is_extreme(seen: Evidence, at: int, measure: Callable[[Tensor], float], i: int) -> bool:
     """Whether a wrong case has much more of something than any right one."""
-    values = [(k, seen.argument(k, at)) for k in (*seen.right, i)]
-    if not all(_is_real(value) and value.isfinite().all() for _, value in values):
+    right = _ordinary(seen, at, measure)
+    value = seen.argument(i, at)
+    if math.isnan(right) or not _is_real(value) or not value.isfinite().all():
         return False
-    *right, this = (measure(value.detach().double()) for _, value in values)
-    return i not in seen.right and len(right) >= FEW and this > MUCH * max(right)
+    return i not in seen.right and measure(value.detach().double()) > MUCH * right
+
+
+def _ordinary(seen: Evidence, at: int, measure: Callable[[Tensor], float]) -> float:
+    """The most that a right case has of something; NaN if there are few of them."""
+    values = [seen.argument(k, at) for k in seen.right]
+    if len(values) < FEW or not all(_is_real(value) and value.isfinite().all() for value in values):
+        return math.nan
+    return max(measure(value.detach().double()) for value in values)
+
+
+def _right_when_shrunk(seen: Evidence, measure: Callable[[Tensor], float], i: int) -> bool:
+    """Whether the answer is right on a wrong case whose large arguments are made as small as those of right ones."""
+    case = list(seen.cases[i])
+    for at, value in enumerate(case):
+        if _is_extreme(seen, at, measure, i):
+            value = value.detach()
+            case[at] = value * (_ordinary(seen, at, measure) / measure(value.double()))
+    right, yours = seen.try_again(seen.reference, tuple(case)), seen.try_again(seen.answer, tuple(case))
+    return _is_told(seen, i, right) and seen.alike(right, yours)
 
 
 def _lengths_of_one(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
@@ -170,6 +239,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
             lambda i, at=at: any(leaf.grad is not None for leaf in leaves(seen.argument(i, at))),
         )
     tests: dict[str, Callable[[Tensor], bool]] = {
+        LONG: lambda x: max(x.shape, default=0) > 50,
         "{} holds an infinity": lambda x: x.isinf().any(),
         FAR: lambda x: _far_apart(x) > 100,
         "{} holds large numbers (beyond 1000)": lambda x: (x[x.isfinite()].abs() > 1000).any(),
@@ -184,7 +254,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} holds negative numbers": lambda x: (x < 0).any(),
         "{} has more than two axes": lambda x: x.ndim > 2,
         "{} has more than one axis": lambda x: x.ndim > 1,
-        "an axis of {} is long (beyond 50)": lambda x: max(x.shape, default=0) > 50,
+        "{} is square": lambda x: x.ndim == 2 and x.shape[0] == x.shape[1] > 1,
         "an axis of {} has length one": lambda x: 1 in x.shape,
     }
     for words, test in tests.items():
@@ -210,6 +280,11 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"axis {axis} of {name} has length one",
                 lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) == 1,
             )
+            if all(_has_reals(seen, i) for i in seen.right):  # truth values may agree by chance
+                yield (
+                    LONGER.format(axis, name),
+                    lambda i, at=at, axis=axis: _length(seen.argument(i, at), axis) > 2,
+                )
     for at, other in itertools.combinations(range(len(seen.names)), 2):
         yield (
             f"{seen.names[at]} and {seen.names[other]} lie far apart (by more than 100)",
@@ -221,17 +296,20 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
                 f"two entries of {name} along axis {axis} are alike",
                 lambda i, at=at, axis=axis: i >= seen.declared and _has_equals(seen.argument(i, at), axis),
             )
+        yield (
+            f"{name} is not in order",
+            lambda i, at=at: _is_out_of_order(seen.argument(i, at)),
+        )
         yield f"{name} is 0", lambda i, at=at: _plain(seen, i, at) == 0
         yield f"{name} is 1", lambda i, at=at: _plain(seen, i, at) == 1
         words = {case[at] for case in seen.cases if at < len(case) and isinstance(case[at], str | bool)}
         for word in sorted(words, key=str):
             yield f"{name} is {word!r}", lambda i, at=at, word=word: seen.argument(i, at) == word
+        for word in sorted(words, key=str) if len(words) > 2 else ():
+            yield f"{name} is not {word!r}", lambda i, at=at, word=word: seen.argument(i, at) != word
     for words, measure in EXTREMES.items():
-        all_at = [at for at in range(len(seen.names)) if all(_is_extreme(seen, at, measure, i) for i in seen.wrong)]
-        alone = [at for at in all_at if all(_is_right_with(seen, i, at, lambda x: 0.1 * x) for i in seen.wrong)]
-        all_at = alone or all_at
-        if all_at:
-            yield words.format(" and ".join(seen.names[at] for at in all_at)), lambda i: i not in seen.right
+        if told := _extreme(seen, words, measure)[0]:
+            yield told, lambda i: i not in seen.right
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -285,6 +363,12 @@ def _has_equals(value: Any, axis: int) -> bool:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+
+
+def _is_out_of_order(value: Any) -> bool:
+    """Whether labels do not come in rising order."""
+    labels = isinstance(value, Tensor) and value.dtype == torch.long and value.ndim == 1
+    return labels and bool((value.diff() < 0).any())
 
 
 def _plain(seen: Evidence, i: int, at: int) -> Any:

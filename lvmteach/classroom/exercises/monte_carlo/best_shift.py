@@ -91,6 +91,12 @@ best_shift = Exercise(
         "The derivative of log P(Z > c + a) is minus phi(c + a) / P(Z > c + a): you have lost the minus.": (
             lambda c: _bisect(lambda a: 2 * a + _hazard(c + a), c)
         ),
+        "The tail is P(Z > c + a): the second moment moves the Gaussian by -a. You have P(Z > c - a).": (
+            lambda c: _bisect(lambda a: 2 * a - _hazard(c - a), c)
+        ),
+        "You divided by the probability of what lies below the threshold. The event lies above it.": (
+            lambda c: _bisect(lambda a: 2 * a - _hazard(-c - a), c)  # phi is even
+        ),
         "The tail is P(Z > c + a). You left a out of it.": lambda c: _hazard(c) / 2,
         "You solved it on a grid of tenths. Solve the equation, to six digits.": lambda c: (
             (10 * _best_shift(c)).round() / 10

@@ -14,8 +14,8 @@ def _breaks(var_p, var_q):
 
 @drawing
 def _variances(draw):
-    """Ratios var_q / var_p: hopeless, between 1/4 and 1/2, exactly 1/2, just above, between 1/2 and 1, and wide."""
-    ratios, cases = torch.tensor([0.1, 0.35, 0.5, 0.501, 0.85, 2.5], dtype=torch.float64), []
+    """Ratios var_q / var_p: hopeless, between 1/4 and 1/2, exactly 1/2, just above, between 1/2 and 1, wide, 3/2."""
+    ratios, cases = torch.tensor([0.1, 0.35, 0.5, 0.501, 0.85, 2.5, 1.5], dtype=torch.float64), []
     for C, D in ((3, 2), (9, 4), (24, 3)):
         var_p = draw(D).exp()
         which = 3 + (draw(C, D) > 0.2).long() + (draw(C, D) > 0.8).long()  # mostly sound
@@ -24,6 +24,7 @@ def _variances(draw):
         which[0], which[1] = 3, 4  # sound throughout, though narrower than p
         which[1, 0] = 2  # only just
         which[-1] = 0
+        which[C // 2] = 6  # sound, and none of it narrower than p
         cases.append((var_p, ratios[which] * var_p))
     small = tuple(1e-5 * var for var in cases[1])  # in other units
     return [*cases, small]
