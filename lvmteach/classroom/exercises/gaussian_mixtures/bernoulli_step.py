@@ -93,6 +93,8 @@ bernoulli_step = Exercise(
         "All components got the mean of all data. The posterior must weight it.": (
             _with(of_p=lambda x, r, new: x.mean(0).expand_as(new).clone())
         ),
+        "You added a pseudo-count for ink and one for none. That keeps p from 0 and 1; the maximum of the likelihood, "
+        "which EM climbs to, has none.": (_with(of_p=lambda x, r, new: (r.T @ x + 1) / (r.sum(0)[:, None] + 2))),
         "Those are the probabilities of zero. p is the probability of one.": _with(of_p=lambda x, r, new: 1 - new),
         "A row for each component, a column for each pixel: yours are transposed.": (
             _with(of_p=lambda x, r, new: new.T)

@@ -104,6 +104,9 @@ best_shift = Exercise(
         "You solved it on a grid of hundredths. Solve the equation, to six digits.": lambda c: (
             (100 * _best_shift(c)).round() / 100
         ),
+        "c + 1 / (2 c) is what the best shift tends to far out. Solve the equation itself: c may be anywhere.": (
+            lambda c: c + 1 / (2 * c)
+        ),
         "phi(x) / P(Z > x) is only near x for large x: with that you get a = c. Use the ratio itself.": (
             lambda c: c.clamp(min=0)
         ),

@@ -22,6 +22,9 @@ ess = Exercise(
         "the same number: divide by the largest, in logarithms.": (
             lambda log_w: log_w.exp().sum(0) ** 2 / (log_w.exp() ** 2).sum(0)
         ),
+        "K over one plus the squared coefficient of variation is right for the variance over K, not over K - 1.": (
+            lambda log_w: len(log_w) / (1 + log_w.softmax(0).var(0) * len(log_w) ** 2)
+        ),
         "Upside down: the square of the sum stands above, the sum of the squares below.": (
             lambda log_w: torch.softmax(log_w, 0).square().sum(0)
         ),
