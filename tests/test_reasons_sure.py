@@ -169,3 +169,28 @@ def test_the_states_most_probable_one_by_one_are_known_whatever_the_range():
         return (torch.stack(forward) + torch.stack(backward)).argmax(1)
 
     assert "need not be a path" in exercises("sequences")["best_path"].judge(one_by_one).diagnosis
+
+
+def started(x, s):
+    total = torch.zeros_like(x[0])
+    for one, scale in zip(x, s, strict=True):
+        total = total + one * scale
+    return total / s.sum(0)
+
+
+def test_the_zeros_that_a_sum_begins_with_are_no_factor():
+    said = Exercise("Do.", started, two, {}).judge(lambda x, s: started(x, s) + 1 / s.sum(0)).diagnosis
+    assert "missing" not in said
+
+
+def test_a_few_truth_values_beside_right_numbers_name_no_formula_and_no_misconception():
+    unit_use = exercises("vae")["unit_use"]
+
+    def with_active(rule):
+        return lambda mu, s: (rule(mu, s), unit_use.reference(mu, s)[1])
+
+    at_a_tenth = unit_use.judge(with_active(lambda mu, s: mu.var(0) > 0.1))
+    of_all = unit_use.judge(with_active(lambda mu, s: (mu.var() > 0.01).expand(mu.shape[1]).clone()))
+    assert at_a_tenth.status == of_all.status == "not yet"
+    assert "standard deviation" not in at_a_tenth.diagnosis
+    assert "sigma included" not in of_all.diagnosis

@@ -10,6 +10,7 @@ import torch
 
 from lvmteach.classroom.exercises import relations, shapes
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence
+from lvmteach.classroom.exercises.running import Outcome
 
 IN_EVERY_CASE = "In every case "
 SMALL = 1e-5  # ten times what a relation is told to
@@ -28,12 +29,18 @@ def with_a_misconception(seen: Evidence, misconceptions: Mapping[str, Callable],
         if any(one.error is not None or one.value is None for one in theirs):
             continue
         beside = replace(seen, cases=cases, expected=theirs, received=seen.received[: len(cases)], tried={})
-        if not set(beside.wrong_parts) <= set(seen.wrong_parts):  # it would take a mistake back that nobody made
+        if not set(beside.wrong_parts) <= set(seen.wrong_parts) or _taken_back(seen, theirs):
             continue
         for look in (shapes.of_one, relations.named_alone):
             if beside.wrong and (found := look(beside)) is not None:
                 return Diagnosis(f"Two things at once. {sentence} And beside that: {_of_that(found.why)}")
     return None
+
+
+def _taken_back(seen: Evidence, theirs: list[Outcome]) -> bool:
+    """Whether the answer is right in half of the cases where the misconception is wrong: one would undo the other."""
+    off = [i for i, one in enumerate(theirs) if not seen.alike(one, seen.expected[i])]
+    return 2 * len(set(off) & set(seen.right)) >= len(off)
 
 
 def _holds_numbers(seen: Evidence, i: int) -> bool:

@@ -229,8 +229,7 @@ class Exercise:
         for sentence, wrong in self.misconceptions.items():
             sizes, many = set(), 0
             for i in declared:
-                value = seen.received[i].value
-                if value is not None and not (isinstance(value, torch.Tensor) and not value.is_floating_point()):
+                if seen.received[i].value is not None and seen.is_real(i):
                     outcome = attempt(wrong, seen.cases[i], self.seconds)
                     if self._alike(outcome, seen.received[i]):
                         sizes.add(size_of(seen.cases[i]))

@@ -165,15 +165,28 @@ class Evidence:
     @cached_property
     def informative(self) -> bool:
         """Whether the results hold enough to tell functions apart: a few truth values or classes are not."""
-        bits = 0
-        for i in self.wrong:
-            value = self.received[i].value
-            if isinstance(value, Tensor) and not value.is_floating_point():
-                right = self.expected[i].value
-                bits += int((value != right).sum()) if right.shape == value.shape else 0
-            else:
-                return True
-        return bits >= ENOUGH
+        return any(map(self.is_real, self.wrong)) or self.wrong_classes >= ENOUGH
+
+    @cached_property
+    def wrong_classes(self) -> int:
+        """How many truth values, or classes, are wrong in all cases."""
+        pairs = (pair for i in self.wrong for pair in self._differing(i))
+        return sum(int((a != b).sum()) for a, b in pairs if a.shape == b.shape)
+
+    def is_real(self, i: int) -> bool:
+        """Whether a real number is wrong in a case, or what is no number; not truth values or classes alone."""
+        pairs = self._differing(i)
+        return not pairs or any(b.is_floating_point() for _, b in pairs)
+
+    def _differing(self, i: int) -> list[tuple[Tensor, Tensor]]:
+        """The right and the received parts of a case that differ, as they are; none if there are none to compare."""
+        ours, theirs = (one[i].value for one in (self.expected, self.received))
+        if ours is None or theirs is None:
+            return []
+        if structural_difference(ours, theirs, True) and isinstance(ours, tuple | list):
+            return []
+        a, b = (self.compare.parts(value, self.inputs(i)) for value in (ours, theirs))
+        return [(a[name], b[name]) for name in a if name in b and not near(a[name].double(), b[name].double())]
 
 
 ENOUGH = 8  # wrong truth values, or classes

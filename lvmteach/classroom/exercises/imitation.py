@@ -22,6 +22,7 @@ from lvmteach.classroom.exercises.running import Outcome, copied, many_calls
 
 MANY = 20  # changes that are tried on all cases, when they do the right thing on one
 ANY = 2  # other numbers at one place that give the same: then it is not the number that matters
+CLASSES = 24  # wrong truth values, or classes, that tell one formula from others
 NUMBERS = 12  # of a result that are compared when two changes are sought
 
 
@@ -249,7 +250,8 @@ def _reals(seen: Evidence) -> bool:
 
 def telling(seen: Evidence) -> bool:
     """Whether there are wrong results of two sizes at least: an error says too little, or an overflow alone."""
-    return seen.informative and len({seen.size(i) for i in seen.numbers}) >= 2 and not seen.overflow_alone
+    known = any(map(seen.is_real, seen.numbers)) or seen.wrong_classes >= CLASSES
+    return known and len({seen.size(i) for i in seen.numbers}) >= 2 and not seen.overflow_alone
 
 
 def changed_in_one_place(seen: Evidence, until: float) -> Diagnosis | None:
@@ -323,6 +325,8 @@ def _twists(seen: Evidence, probe: Probe | None, i: int) -> Iterator[tuple[int, 
     if probe is None or not _reals(seen):
         return
     for at, value in probe.quantities(*map(copied, seen.cases[i])).items():
+        if isinstance(value, Tensor) and not value.any():
+            continue  # zeros to begin a sum with: no term or factor of the formula
         for twist in twists_of(value, seen.names, seen.cases[i]):
             yield at, twist
 

@@ -90,13 +90,14 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
         if probe is None or time.process_time() > until:
             continue
         with many_calls(until) as call:
-            some = probe.quantities(*map(copied, seen.cases[seen.wrong[0]]))
+            values = probe.quantities(*map(copied, seen.cases[seen.wrong[0]]))
             for at, spot in enumerate(probe.spots):
+                if not _is_a_term(values.get(at)):
+                    continue
                 if spot.inputs and not any(_is_given_as_numbers(seen, name) for name in spot.inputs):
                     continue  # a model, say: many a mistake looks like a term of it that is missing
                 without = probe.changed({at: NOTHING})
-                factor = _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i))
-                if factor and not (factor == "0" and type(some.get(at)) is int):  # a length of zero is no term
+                if factor := _factor(seen, rows, lambda i, other=without: _all(seen, call(other, seen.cases[i]), i)):
                     found.append((factor, spot.inputs))
                 if time.process_time() > until:
                     break
@@ -110,6 +111,11 @@ def counted_wrongly(seen: Evidence, until: float) -> Diagnosis | None:
 def _is_given_as_numbers(seen: Evidence, name: str) -> bool:
     value = seen.inputs(0).get(name)
     return isinstance(value, Tensor | float | int | tuple)
+
+
+def _is_a_term(value: object) -> bool:
+    """Whether a quantity can count in part: not an index, a length, a truth value."""
+    return type(value) is float or (isinstance(value, Tensor) and value.is_floating_point())
 
 
 COUNTED = {
