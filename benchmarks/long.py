@@ -4,8 +4,9 @@
     python -m benchmarks.long --check [NAME ...]  measure the models as they are in the package; does the card hold?
 
 Stop it when you like, by Ctrl-C or by pulling the plug: the next call goes on from the last checkpoint in build/long/,
-at most ten epochs back. On a GPU (LVMTEACH_DEVICE) `--paper` takes the schedule of Burda et al. 2016 instead: 3280
-epochs of batches of 20, every model from scratch.
+at most ten epochs back. On a GPU (LVMTEACH_DEVICE) a run takes minutes, and begins anew; `python -m benchmarks.gpu`
+trains all of them at once. `--paper` takes the schedule of Burda et al. 2016 instead: 3280 epochs of batches of 20,
+every model from scratch.
 """
 
 from __future__ import annotations
@@ -18,162 +19,36 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from lvmteach.bounds import dreg, iwae
+from benchmarks.graphs import side_by_side
+from benchmarks.recipes import RECIPES, Paper, PaperTwoLayers, Recipe, TwoLayers
 from lvmteach.checkpoints import data_hash, save
 from lvmteach.data import dynamic, load_images
 from lvmteach.evaluation import active_units, log_marginal
 from lvmteach.runtime import device, seeded
-from lvmteach.training import adam, cosine, train
-from lvmteach.vae import VAE, Terms
-from lvmteach.vae.model import as_constant
-from lvmteach.vae.pretrained import FOLDER, NAMES, mnist_two_layers, mnist_vae, pretrained
-from lvmteach.warm_up import Annealed
+from lvmteach.training import train
+from lvmteach.vae import VAE
+from lvmteach.vae.pretrained import FOLDER, NAMES, pretrained
 
 WORK = Path("build/long")
 TEST_SEED = 0  # of the one binarisation of the test images that every number is about
-MADE = (*NAMES, "two_5", "two_50")  # what can be made here; not all of it comes with the package
-LONGEST = 10.0  # gradients of two layers
+
 EVAL_K, BLOCK = 5000, 500  # samples an image; images between two writes to disk
-
-
-class Recipe(NamedTuple):
-    """How a model is trained: the bound's K, the latent dimension, epochs, learning rate, seed, and what from."""
-
-    K: int
-    L: int
-    epochs: int
-    high: float
-    seed: int
-    start: str | None = None
-    low: float = 1e-5
-    batch: int = 100
-    doubly: bool = True  # doubly reparameterised gradients; at K = 1 the score of q(z|x) is left out
-
-    @property
-    def schedule(self) -> str:
-        return f"Adam, batches of {self.batch}, learning rate {self.high:g} to {self.low:g} along half a cosine"
-
-    def build(self) -> VAE:
-        """A model of the kind that is trained, at random parameters."""
-        return mnist_vae(self.L)
-
-    def optimiser(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        """What makes the steps."""
-        return adam(parameters)
-
-    def objective(self, model: nn.Module, steps: int) -> nn.Module:
-        """What is trained for so many steps, with the model inside: its mean over a batch is maximised."""
-        return Bound(model, self.K, self.doubly)
-
-
-class WarmUp(Recipe):
-    """The ELBO with a KL term that comes in slowly, so that no unit is switched off before it has learnt anything."""
-
-    def objective(self, model: nn.Module, steps: int) -> nn.Module:
-        return Annealed(model, steps)
-
-
-class TwoLayers(Recipe):
-    """A model with two stochastic layers; L is the dimension of both together.
-
-    Its gradient is limited: without, at this rate, the loss stayed at that of a model without z (benchmarks/README.md).
-    """
-
-    @property
-    def schedule(self) -> str:
-        return f"{super().schedule}, the gradient no longer than {LONGEST:g}"
-
-    def build(self) -> VAE:
-        return mnist_two_layers()
-
-    def optimiser(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        return Clipped(parameters, fused=True)
-
-
-class TwoLayersWarmUp(TwoLayers):
-    """Two layers, and a KL term that comes in slowly for both."""
-
-    def objective(self, model: nn.Module, steps: int) -> nn.Module:
-        return Annealed(SampledKL(model.encoder, model.decoder, model.prior), steps)
-
-
-class SampledKL(VAE):
-    """A VAE whose `terms` hold log q(z|x) - log p(z) at one draw for the KL, which has no closed form at two layers."""
-
-    def terms(self, x: Tensor, K: int = 1) -> Terms:
-        q, z = self._sample(x, K)
-        log_ratio = as_constant(q).log_prob(z) - self.prior().log_prob(z)  # the score of q is left out
-        return Terms(self.decoder(z).log_prob(x), log_ratio.mean(0))
-
-
-class Clipped(torch.optim.Adam):
-    """Adam on a gradient that is no longer than LONGEST, all parameters taken together."""
-
-    def step(self, closure: None = None) -> None:
-        for group in self.param_groups:
-            nn.utils.clip_grad_norm_(group["params"], LONGEST)
-        super().step(closure)
-
-
-class Bound(nn.Module):
-    """The importance weighted bound of a model, (B,) in nats."""
-
-    def __init__(self, model: nn.Module, K: int, doubly: bool):
-        super().__init__()
-        self.model, self.K, self.doubly = model, K, doubly
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.doubly:
-            return dreg(*self.model.draw(x, self.K, detach_q=True))
-        return iwae(self.model.log_weights(x, self.K))
-
-
-RECIPES = {
-    "plane": Recipe(K=1, L=2, epochs=120, high=2e-3, seed=2, doubly=False),
-    "warm_up": WarmUp(K=1, L=50, epochs=60, high=2e-3, low=2e-3, seed=1),
-    "iwae_1": Recipe(K=1, L=50, epochs=800, high=2e-3, seed=1, start="warm_up"),
-    "iwae_5": Recipe(K=5, L=50, epochs=400, high=2e-3, seed=5, start="warm_up"),
-    "iwae_50": Recipe(K=50, L=50, epochs=50, high=1e-3, seed=50, start="iwae_1"),
-    "warm_two": TwoLayersWarmUp(K=1, L=150, epochs=40, high=2e-3, low=2e-3, seed=201),
-    "half_two": TwoLayers(K=1, L=150, epochs=150, high=2e-3, seed=201, start="warm_two"),
-    "warm_one": WarmUp(K=1, L=50, epochs=40, high=2e-3, low=2e-3, seed=1),
-    "half_one": Recipe(K=1, L=50, epochs=150, high=2e-3, seed=1, start="warm_one"),  # as many passes with one layer
-    "two_1": TwoLayers(K=1, L=150, epochs=240, high=1.5e-3, seed=202, start="half_two"),
-    "two_5": TwoLayers(K=5, L=150, epochs=100, high=1e-3, seed=205, start="two_1"),
-    "two_50": TwoLayers(K=50, L=150, epochs=30, high=1e-3, seed=250, start="two_5"),
-}
-
-
-class Paper(Recipe):
-    """Appendix D of Burda et al. 2016: for i = 0..7, 3^i epochs at 0.001 * 10^(-i/7); Adam with epsilon 1e-4."""
-
-    @property
-    def schedule(self) -> str:
-        return "Adam (epsilon 1e-4), batches of 20, 3^i epochs at 0.001 * 10^(-i/7) for i = 0..7"
-
-    def optimiser(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, eps=1e-4, fused=True)
-
-
-class PaperTwoLayers(Paper):
-    """The same for two layers."""
-
-    def build(self) -> VAE:
-        return mnist_two_layers()
+CHUNK = {"cpu": 5000, "cuda": 250_000}  # weights at a time: a GPU has room, and needs much to do at once
 
 
 def trained(name: str, recipe: Recipe, x: Tensor) -> tuple[torch.nn.Module, float]:
     """The model after its last step, and the mean bound over its last ten epochs; goes on from what is on disk."""
+    if device().type == "cuda":
+        starts = {name: trained(recipe.start, RECIPES[recipe.start], x)[0]} if recipe.start else None
+        return side_by_side({name: recipe}, x.to(device()), starts)[name][:2]
     run = kept_file(name, recipe, "run")
     with seeded(recipe.seed):
         model = recipe.build().to(device())
@@ -182,14 +57,13 @@ def trained(name: str, recipe: Recipe, x: Tensor) -> tuple[torch.nn.Module, floa
             model.load_state_dict(before.state_dict())
         each = len(x) // recipe.batch
         steps = each * recipe.epochs
-        paper = isinstance(recipe, Paper)
         history = train(
             recipe.objective(model, steps).to(device()),
             lambda bound, x: -bound(x).mean(),
             x,
             steps=steps,
             batch_size=recipe.batch,
-            lr=_staircase(each) if paper else cosine(recipe.high, recipe.low, steps),
+            lr=recipe.rate(each),
             optimiser=recipe.optimiser,
             prepare=dynamic,
             checkpoint=run,
@@ -226,7 +100,7 @@ def log_p_of_test(model, x: Tensor, K: int, file: Path | None = None, seed: int 
     done = load_file(file)["log_p"] if file and file.exists() else x.new_empty(0)
     for at in tqdm(range(len(done), len(x), BLOCK), desc=f"log p(x) by {K} samples", disable=None):
         with seeded(10**6 * (seed + 1) + at):  # each block has its own stream: a resumed measurement is the same
-            block = log_marginal(model, x[at : at + BLOCK].to(device()), K)
+            block = log_marginal(model, x[at : at + BLOCK].to(device()), K, CHUNK[device().type])
         done = torch.cat([done, block.cpu()])
         if file:
             part = file.with_suffix(".part")
@@ -236,14 +110,29 @@ def log_p_of_test(model, x: Tensor, K: int, file: Path | None = None, seed: int 
 
 
 def make(name: str, recipe: Recipe, count: int) -> None:
-    """Train, round to half precision, measure what is left, and put model and card into the package."""
-    images = load_images("mnist")
-    x = torch.cat([images.train, images.valid])  # all 60000, as in the paper
+    """Train, measure, and put model and card into the package."""
+    x = training_images()
     model, bound = trained(name, recipe, x)
-    shipped = copy.deepcopy(model).cpu().half()
-    model = shipped.float().to(device())
+    model = rounded(model)
+    log_p = log_p_of_test(model, held_out(count), EVAL_K, kept_file(name, recipe, f"test{count}"))
+    ship(name, recipe, model, bound, log_p, data_hash(x))
+
+
+def training_images() -> Tensor:
+    """All 60000, (N, 784) grey values, as in the paper."""
+    images = load_images("mnist")
+    return torch.cat([images.train, images.valid])
+
+
+def rounded(model: VAE) -> VAE:
+    """The model as it comes out of the package: its parameters in half precision, computed with in single."""
+    return copy.deepcopy(model).half().float()
+
+
+def ship(name: str, recipe: Recipe, model: VAE, bound: float, log_p: Tensor, data: str) -> None:
+    """Put a model and its card into the package: what was measured of test images, (count,) nats, and how."""
+    count, steps_an_epoch = len(log_p), 60_000 // recipe.batch
     test = held_out(count)
-    log_p = log_p_of_test(model, test, EVAL_K, kept_file(name, recipe, f"test{count}"))
     tenth = log_p[:: max(1, count // 1000)]
     active = active_units(model, test.to(device()))
     card = {
@@ -251,14 +140,14 @@ def make(name: str, recipe: Recipe, count: int) -> None:
         "K": recipe.K,
         "L": recipe.L,
         "epochs": recipe.epochs,
-        "steps": recipe.epochs * (len(x) // recipe.batch),
+        "steps": recipe.epochs * steps_an_epoch,
         "start": recipe.start,
         "epochs_before": sum(earlier.epochs for earlier in lineage(recipe)[1:]),
         "schedule": recipe.schedule,
         "gradient": "doubly reparameterised" if recipe.doubly else "reparameterised",
         "seed": recipe.seed,
         "binarisation": "dynamic: a pixel is 1 with the probability of its grey value, drawn anew at each visit",
-        "data_sha256": data_hash(x),
+        "data_sha256": data,
         "train_bound": round(bound, 3),
         "test_log_likelihood": round(float(log_p.mean()), 3),
         "test_se": round(float(log_p.std() / math.sqrt(len(log_p))), 3),
@@ -303,12 +192,6 @@ def check(name: str, images: int, K: int) -> bool:
     return holds
 
 
-def _staircase(each: int) -> Callable[[int], float]:
-    """The paper's learning rate, from the number of steps in an epoch."""
-    ends = [each * sum(3**j for j in range(i + 1)) for i in range(8)]
-    return lambda step: 0.001 * 10 ** (-next(i for i, end in enumerate(ends) if step < end) / 7)
-
-
 def _processor() -> str:
     if device().type == "cuda":
         return torch.cuda.get_device_name()
@@ -324,7 +207,7 @@ def _processor() -> str:
 def main(arguments: list[str]) -> bool:
     """Make the models named, or all; or check them."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MADE))
+    asked.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     asked.add_argument("--check", action="store_true", help="measure the models in the package, train nothing")
     asked.add_argument("--images", type=int, default=10000, help="test images to measure on, evenly spread")
     asked.add_argument("--samples", type=int, default=EVAL_K, help="K to check with")
@@ -332,10 +215,8 @@ def main(arguments: list[str]) -> bool:
     asked = asked.parse_args(arguments)
     if not 2 <= asked.images <= 10_000:
         raise SystemExit(f"--images must be 2 to 10000, got {asked.images}")
-    there = NAMES if asked.check else MADE
-    unknown = set(asked.names) - set(there)
-    if unknown:
-        raise SystemExit(f"no model {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+    if unknown := set(asked.names) - set(NAMES):
+        raise SystemExit(f"no model {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     names = asked.names or list(NAMES)
     if asked.check:
         return all([check(name, asked.images, asked.samples) for name in names])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from chance import assert_share
 
-from benchmarks import long, richer
+from benchmarks import long, recipes, richer
 from benchmarks import sentences as sentence_benchmark
 from lvmteach.bounds import iwae
 from lvmteach.checkpoints import data_hash
@@ -78,7 +78,7 @@ def test_files_are_small():
         f"{n}.safetensors" for n in (*NAMES, SENTENCES)
     }
     assert max(sizes.values()) < 1_100_000
-    assert sum(sizes.values()) < 6_000_000
+    assert sum(sizes.values()) < 8_000_000
 
 
 @pytest.mark.slow
@@ -187,7 +187,7 @@ def test_a_stopped_measurement_goes_on_as_if_it_had_not_been(tmp_path):
 def test_the_kl_term_comes_in_and_a_run_taken_up_again_goes_on_with_it():
     with seeded(0):
         model, x = mnist_vae(L=3), torch.rand(5, 784).round()
-    annealed = long.Annealed(model, steps=4)
+    annealed = recipes.Annealed(model, steps=4)
     log_lik, kl = [], model.kl(x)
     for t in range(6):
         with seeded(t):
@@ -197,13 +197,13 @@ def test_the_kl_term_comes_in_and_a_run_taken_up_again_goes_on_with_it():
         torch.testing.assert_close(value, log_lik[t] - min(t / 4, 1) * kl)
         if t == 1:
             state = annealed.state_dict()
-            annealed = long.Annealed(model, steps=4)
+            annealed = recipes.Annealed(model, steps=4)
             annealed.load_state_dict(state)
 
 
 def test_a_run_starts_from_the_parameters_that_another_ended_with(tmp_path, monkeypatch):
-    first = long.WarmUp(K=1, L=3, epochs=2, high=1e-3, seed=1, batch=10)
-    second = long.Recipe(K=2, L=3, epochs=1, high=0.0, low=0.0, seed=2, batch=10, start="first")
+    first = recipes.WarmUp(K=1, L=3, epochs=2, high=1e-3, seed=1, batch=10)
+    second = recipes.Recipe(K=2, L=3, epochs=1, high=0.0, low=0.0, seed=2, batch=10, start="first")
     monkeypatch.setattr(long, "WORK", tmp_path)
     monkeypatch.setattr(long, "RECIPES", {"first": first, "second": second})
     with seeded(0):
@@ -221,13 +221,13 @@ def test_epochs_are_counted_back_to_the_first_draw():
     made = {name: sum(one.epochs for one in long.lineage(recipe)) for name, recipe in long.RECIPES.items()}
     assert made["plane"] == long.RECIPES["plane"].epochs
     assert made["iwae_1"] == sum(long.RECIPES[name].epochs for name in ("warm_up", "iwae_1"))
-    assert made["iwae_50"] == sum(long.RECIPES[name].epochs for name in ("warm_up", "iwae_1", "iwae_50"))
+    assert made["two_50"] == sum(long.RECIPES[name].epochs for name in ("warm_two", "two_50"))
 
 
 def test_another_recipe_keeps_other_files(tmp_path, monkeypatch):
     monkeypatch.setattr(long, "WORK", tmp_path)
     ours = long.RECIPES["iwae_1"]
-    others = [ours, ours._replace(epochs=1), long.Paper(*ours), long.RECIPES["iwae_5"]]
+    others = [ours, ours._replace(epochs=1), recipes.Paper(*ours), long.RECIPES["iwae_5"]]
     assert len({long.kept_file("a", recipe, "run") for recipe in others}) == len(others)
     before = long.kept_file("a", ours, "run")
     monkeypatch.setitem(long.RECIPES, "warm_up", long.RECIPES["warm_up"]._replace(epochs=1))
@@ -235,8 +235,8 @@ def test_another_recipe_keeps_other_files(tmp_path, monkeypatch):
 
 
 def test_the_papers_schedule_has_its_3280_epochs():
-    rate = long._staircase(each=1)
-    rates = [rate(epoch) for epoch in range(3280)]
+    paper = recipes.Paper(K=1, L=50, epochs=3280, high=1e-3, seed=1, batch=20, doubly=False)
+    rates = [paper.rate(each=1)(epoch) for epoch in range(paper.epochs)]
     assert rates[0] == 0.001
     assert rates[1:4] == [0.001 * 10 ** (-1 / 7)] * 3
     assert rates[-1] == pytest.approx(1e-4)
@@ -268,7 +268,7 @@ def test_two_layers_are_built_with_two_and_their_gradient_is_cut_to_its_limit(na
     recipe, p, q = long.RECIPES[name], torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
     assert recipe.build().decoder.L1 == 100
     optimiser = recipe.optimiser([p, q])
-    for length, kept in ((500.0, long.LONGEST), (5.0, 5.0)):
+    for length, kept in ((500.0, recipes.LONGEST), (5.0, 5.0)):
         p.grad, q.grad = torch.tensor([0.6 * length]), torch.tensor([-0.8 * length])
         optimiser.step()
         torch.testing.assert_close(torch.cat([p.grad, q.grad]), torch.tensor([0.6 * kept, -0.8 * kept]))
@@ -286,7 +286,7 @@ def test_the_papers_schedule_trains_the_model_that_was_asked_for(monkeypatch):
         assert recipe.optimiser(model.parameters()).defaults["eps"] == 1e-4
 
 
-@pytest.mark.parametrize("arguments", [["two_3"], ["--check", "two_5"], ["warm_up"]])
+@pytest.mark.parametrize("arguments", [["two_3"], ["--check", "two_3"], ["warm_up"]])
 def test_only_what_can_be_made_or_checked_is_taken(monkeypatch, arguments):
     monkeypatch.setattr(long, "make", lambda *given: pytest.fail("nothing is to be made"))
     with pytest.raises(SystemExit, match=f"no model {arguments[-1]}; there are plane, "):

@@ -975,7 +975,7 @@ for beta in (1.0, 0.5, 0.1):
 #
 # ## Lecture demo
 #
-# The models of this section come with the package, trained on MNIST for hours.
+# The models of this section come with the package, trained on MNIST for longer than a lecture lasts.
 #
 # <details><summary>Speaker note</summary>
 #

@@ -375,10 +375,10 @@ plots.show(
 #
 # | filled in by | one chain | four chains averaged |
 # |---|---|---|
-# | turns | 4.56 ± 0.08 | 4.47 ± 0.07 |
-# | turns with Metropolis | 4.67 ± 0.07 | 4.37 ± 0.06 |
+# | turns | 4.52 ± 0.06 | 4.47 ± 0.07 |
+# | turns with Metropolis | 4.63 ± 0.04 | 4.37 ± 0.07 |
 #
-# One chain of turns gets as far as four if it runs longer (200 turns: 4.47 ± 0.09), so more averaging no longer helps it much. Four chains with Metropolis, of
+# One chain of turns gets as far as four if it runs longer (200 turns: 4.46 ± 0.07), so more averaging no longer helps it much. Four chains with Metropolis, of
 # 160 turns each instead of 60, are below both with each of the three seeds: only they aim at the posterior itself. In the linear model Metropolis
 # corrected the *spread* of the filled-in values; on images that was not measured.
 #

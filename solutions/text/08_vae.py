@@ -694,7 +694,7 @@ def unit_use(mu, s):
 unit_use = check.unit_use(unit_use)
 
 # %% [markdown]
-# Look with it at a model that comes with the package: fifty units, trained on MNIST for 800 passes. Its card says how many are active.
+# Look with it at a model that comes with the package: fifty units, trained on MNIST for 1000 passes. Its card says how many are active.
 # **How many nats does a collapsed unit cost?**
 
 # %%
