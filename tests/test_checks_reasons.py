@@ -111,6 +111,11 @@ def few_columns(draw):
     return [(draw(4, 2),), (draw(5, 2),), (draw(3, 2),), (draw(6, 3),)]
 
 
+@drawing
+def positive_or_not(draw):
+    return [(draw(4, 2),), (-900 + draw(5, 3),), (draw(3, 2),), (draw(6, 3),), (900 + draw(5, 4),)]
+
+
 def mapped(x, W):
     return x @ W.T
 
@@ -166,6 +171,12 @@ FOUND = {
     "one left out": (averaged, rows, lambda x: x[:-1].mean(0), "without the last of x along axis 0"),
     "a second round": (pulled, rows, lambda x: pulled(pulled(x)), "a second round"),
     "True too often": (positive, rows, lambda x: x > -0.3, "You say True too often"),
+    "always true": (
+        positive, rows, lambda x: torch.ones_like(x, dtype=torch.bool), "your result is True, whatever comes in",
+    ),
+    "too large for it": (
+        total, positive_or_not, lambda x: x.clamp(max=50).sum(1), "holds large positive numbers (beyond 100)",
+    ),
     "an axis of one lost": (
         lambda x: x.sum(1, keepdim=True), rows, lambda x: x.sum(1), "without an axis of length one: keep that axis",
     ),

@@ -87,7 +87,10 @@ def always_the_same(seen: Evidence) -> Diagnosis | None:
         right, received = (torch.cat([pair[side].flatten() for pair in pairs.values()]) for side in (0, 1))
         all_one, none = (near(x, x[:1].expand_as(x)) for x in (received, right))
         if len(pairs) > 1 and len(received) > 2 and all_one and not none:
-            return Diagnosis(f"In every case {seen.whose(name)} is {received[0]:.4g}, whatever comes in.")
+            value = f"{received[0]:.4g}"
+            if all(getattr(seen.received[i].value, "dtype", None) == torch.bool for i in pairs):
+                value = str(bool(received[0]))
+            return Diagnosis(f"In every case {seen.whose(name)} is {value}, whatever comes in.")
     return None
 
 

@@ -57,7 +57,8 @@ def special_inputs(seen: Evidence, of_lengths: bool = True) -> Diagnosis | None:
 # Which of the features say nearly the same of an input.
 FAMILIES = {
     "length one": "length one", "is tiny": "tiny result", "tiny numbers": "small", "small numbers": "small",
-    "infinit": "infinite", "far apart": "large", "further apart": "large", "large": "large", "is long": "long",
+    "infinit": "infinite", "far apart": "large", "further apart": "large", "large positive": "large positive",
+    "large": "large", "is long": "long",
 }  # fmt: skip
 
 
@@ -152,6 +153,7 @@ ORDINARY: dict[str, Callable[[Tensor], Tensor]] = {
     "{} holds large numbers (beyond 1000)": lambda x: x.clamp(-15, 15),
     "{} holds large numbers (beyond 100)": lambda x: x.clamp(-15, 15),
     "{} holds large numbers (beyond 20)": lambda x: x.clamp(-15, 15),
+    "{} holds large positive numbers (beyond 100)": lambda x: x.clamp(max=15),
     "{} comes very near to one": lambda x: torch.where((1 - x).abs() < 1e-6, 0.9, x),
     "{} holds small numbers (below 0.01)": lambda x: torch.where(x.abs() < 0.01, 0.3, x),
     "{} holds small numbers (below 0.1)": lambda x: torch.where(x.abs() < 0.1, 0.3, x),
@@ -245,6 +247,7 @@ def _features(seen: Evidence) -> Iterator[tuple[str, Callable[[int], bool]]]:
         "{} holds large numbers (beyond 1000)": lambda x: (x[x.isfinite()].abs() > 1000).any(),
         "{} holds large numbers (beyond 100)": lambda x: (x[x.isfinite()].abs() > 100).any(),
         "{} holds large numbers (beyond 20)": lambda x: (x[x.isfinite()].abs() > 20).any(),
+        "{} holds large positive numbers (beyond 100)": lambda x: (x[x.isfinite()] > 100).any(),
         "{} comes very near to one": lambda x: ((1 - x).abs() < 1e-6).any() and (x != 1).any(),
         "{} holds tiny numbers (below 1e-6)": lambda x: ((x.abs() < 1e-6) & (x != 0)).any(),
         "{} holds tiny numbers (below 1e-3)": lambda x: ((x.abs() < 1e-3) & (x != 0)).any(),

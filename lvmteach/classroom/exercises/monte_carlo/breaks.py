@@ -24,7 +24,7 @@ def _variances(draw):
         which[0], which[1] = 3, 4  # sound throughout, though narrower than p
         which[1, 0] = 2  # only just
         which[-1] = 0
-        which[C // 2] = 6  # sound, and none of it narrower than p
+        which = torch.cat([which, torch.tensor([[6], [5]]).expand(2, D)])  # and two that are nowhere narrower than p
         cases.append((var_p, ratios[which] * var_p))
     small = tuple(1e-5 * var for var in cases[1])  # in other units
     return [*cases, small]
@@ -60,7 +60,7 @@ breaks = Exercise(
         "Wide coordinates do not make up for a narrow one: compare coordinate by coordinate, not their product.": (
             lambda var_p, var_q: (2 * var_q / var_p).prod(-1) <= 1
         ),
-        "That is the mean of the weights, which exists for every proposal here. Square them: p squared over q.": (
+        "You call none of them broken. The mean of the weights exists for every one. Square them: p squared over q.": (
             lambda var_p, var_q: torch.zeros(len(var_q), dtype=torch.bool)
         ),
         "True means that it breaks; you say which ones are sound.": (lambda var_p, var_q: (2 * var_q > var_p).all(-1)),
