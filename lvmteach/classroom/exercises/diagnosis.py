@@ -16,6 +16,7 @@ from types import MappingProxyType
 from lvmteach.classroom.exercises import (
     combined,
     imitation,
+    influence,
     laws,
     places,
     quantities,
@@ -45,7 +46,7 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
-    if seen.one_number_a_case and (found := whereabouts.ignored(seen)) is not None:
+    if seen.one_number_a_case and (found := influence.ignored(seen)) is not None:
         return found
     if (found := quantities.of_an_input(seen)) is not None:
         return found
@@ -63,8 +64,8 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
             return found
     last = max(seen.began + LAST, time.process_time() + LONGER)
     for look in (
-        whereabouts.special_inputs, places.entries, places.truth, whereabouts.ignored, places.rows,
-        functools.partial(simpler.right_when_simpler, until=last), whereabouts.depends_on_others, relations.one_factor,
+        whereabouts.special_inputs, places.entries, places.truth, influence.ignored, places.rows,
+        functools.partial(simpler.right_when_simpler, until=last), influence.depends_on_others, relations.one_factor,
     ):  # fmt: skip
         if time.process_time() < last and (found := look(seen)) is not None:
             return found
