@@ -58,7 +58,7 @@ class MeanField(NamedTuple):
 def sample(params: BinaryFactors, N: int) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N L"]]:
     """N independent draws of x, and the switches they came from."""
     z = torch.bernoulli(params.log_odds.sigmoid().expand(N, -1))
-    noise = params.variance.sqrt() * torch.randn(N, len(params.b), dtype=params.b.dtype)
+    noise = params.variance.sqrt() * torch.randn(N, len(params.b), dtype=params.b.dtype, device=params.b.device)
     return z @ params.W.T + params.b + noise, z
 
 
@@ -69,7 +69,7 @@ def log_joint(x: Float[Tensor, "N D"], params: BinaryFactors) -> Float[Tensor, "
     Raises:
         ValueError: more than 16 switches; x and W differ in columns.
     """
-    z = states(params.W.shape[1])
+    z = _switches(params)
     x = _fitting(x, params)
     squared = torch.cdist(x, z @ params.W.T + params.b, compute_mode="donot_use_mm_for_euclid_dist").square()
     log_prior = -torch.nn.functional.softplus(-(2 * z - 1) * params.log_odds).sum(1)
@@ -85,7 +85,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: BinaryFactors) -> Float[Tens
 @as_annotated
 def e_step(x: Float[Tensor, "N D"], params: BinaryFactors) -> tuple[Moments, Tensor]:
     """Moments under the exact posterior, and the mean log p(x) in nats per datum."""
-    joint, z = log_joint(x, params), states(params.W.shape[1])
+    joint, z = log_joint(x, params), _switches(params)
     posterior = joint.softmax(1)
     return Moments(posterior @ z, z.T @ (posterior.mean(0)[:, None] * z)), joint.logsumexp(1).mean()
 
@@ -144,7 +144,7 @@ def m_step(x: Float[Tensor, "N D"], expected: Moments) -> BinaryFactors:
     """The best parameters for given moments: shares, and a regression of x on the switches and a constant."""
     N = len(x)
     mean = expected.z.mean(0)
-    one = torch.ones(1, dtype=x.dtype)
+    one = x.new_ones(1)
     gram = torch.cat([torch.cat([expected.zz, mean[:, None]], 1), torch.cat([mean, one])[None]])
     cross = torch.cat([x.T @ expected.z / N, x.mean(0)[:, None]], 1)  # (D, L + 1)
     weights = cross @ torch.linalg.pinv(gram, hermitian=True)
@@ -157,7 +157,7 @@ def random_start(x: Float[Tensor, "N D"], L: int) -> BinaryFactors:
     """Rare switches with small random columns about the data's mean, and the noise of all the data."""
     at_least(1, L=L)
     x = data_matrix(x, constant=True)
-    W = x.std(0).mean() * torch.randn(x.shape[1], L, dtype=x.dtype) / 2
+    W = x.std(0).mean() * torch.randn(x.shape[1], L, dtype=x.dtype, device=x.device) / 2
     log_odds = x.new_full((L,), -1.0)
     return BinaryFactors(log_odds, W, x.mean(0) - W @ log_odds.sigmoid(), x.var(0).mean())
 
@@ -203,6 +203,10 @@ def _improve(x: Tensor, m: Tensor) -> _Inferred:
 
 def _log_norm(params: BinaryFactors) -> Tensor:
     return len(params.b) / 2 * (math.log(2 * math.pi) + params.variance.log())
+
+
+def _switches(params: BinaryFactors) -> Tensor:
+    return states(params.W.shape[1], device=params.W.device)
 
 
 def _fitting(x: Tensor, params: BinaryFactors) -> Tensor:

@@ -155,15 +155,15 @@ def fit_rbm(
             draws are then near the model's own.
     """
     at_least(1, epochs=epochs, batch_size=batch_size, k=k)
-    rbm = random_rbm(v.shape[1], H)
+    rbm = RBM(*(part.to(v.device) for part in random_rbm(v.shape[1], H)))
     v = _binary(v, rbm)
     rbm = rbm._replace(b=v.mean(0).logit(0.01))  # the best machine without weights
-    chains = gibbs(v[torch.randint(len(v), (batch_size,))], rbm, 1)
+    chains = gibbs(v[torch.randint(len(v), (batch_size,), device=v.device)], rbm, 1)
     exact = min(H, v.shape[1]) <= 12  # cheap enough to look at after each epoch
     trace, steps = [], epochs * -(-len(v) // batch_size)
     step = 0
     for _ in range(epochs):
-        for rows in torch.randperm(len(v)).split(batch_size):
+        for rows in torch.randperm(len(v), device=v.device).split(batch_size):
             data = v[rows]
             chains = gibbs(chains if persistent else data, rbm, k)
             up = _less(statistics(data, rbm), statistics(chains, rbm))
@@ -171,7 +171,7 @@ def fit_rbm(
             step += 1
         if exact:
             trace.append(log_likelihood(v, rbm).mean())
-    return Fit(rbm, torch.stack(trace) if trace else torch.empty(0))
+    return Fit(rbm, torch.stack(trace) if trace else v.new_empty(0))
 
 
 # ---- The deep belief net
@@ -221,7 +221,7 @@ def dbn_bound(v: Float[Tensor, "N D"], dbn: DBN, rbm: RBM) -> Float[Tensor, " N"
 @as_annotated
 def dbn_sample(dbn: DBN, N: int, k: int = 200) -> Float[Tensor, "N D"]:
     """N draws of v: k turns of Gibbs sampling in the top RBM, then one step down."""
-    h = gibbs(torch.rand(N, len(dbn.top.b)).round().to(dbn.W), dbn.top, k)
+    h = gibbs(torch.rand(N, len(dbn.top.b), device=dbn.W.device).round().to(dbn.W.dtype), dbn.top, k)
     return (h @ dbn.W.T + dbn.b).sigmoid().bernoulli()
 
 
@@ -255,4 +255,4 @@ def _binary(v: Tensor, rbm: RBM) -> Tensor:
         raise ValueError(
             f"v must hold 0 and 1 only, got {float(v.min()):.4g} to {float(v.max()):.4g}; (v > 0.5).float()"
         )
-    return v.to(rbm.W)
+    return v.to(rbm.W.dtype)

@@ -147,7 +147,7 @@ def sampled(q: Float[Tensor, "M C"], counts: Float[Tensor, " M"] | None = None) 
     Source: Celeux and Diebolt 1985.
     """
     counts = torch.ones_like(q[:, 0]) if counts is None else counts
-    outcome = torch.repeat_interleave(torch.arange(len(q)), counts.long())
+    outcome = torch.arange(len(q), device=q.device).repeat_interleave(counts.long())
     drawn = torch.multinomial(q[outcome], 1).squeeze(1)
     table = torch.bincount(outcome * q.shape[1] + drawn, minlength=q.numel()).reshape(q.shape)
     return table.to(q) / counts.clamp(min=1)[:, None]

@@ -73,7 +73,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: PoissonPCA, nodes: int = 60)
     L = params.W.shape[1]
     if nodes**L > MOST_NODES:
         raise ValueError(f"quadrature in L = {L} dimensions needs {nodes}^{L} points; bound log p(x) by `elbo` instead")
-    side, weights = (torch.tensor(part) for part in np.polynomial.hermite_e.hermegauss(nodes))
+    side, weights = (torch.tensor(part, device=x.device) for part in np.polynomial.hermite_e.hermegauss(nodes))
     log_side = (weights / math.sqrt(2 * math.pi)).log()
     z = torch.cartesian_prod(*[side] * L).reshape(-1, L)
     log_prior = torch.cartesian_prod(*[log_side] * L).reshape(-1, L).sum(1)
@@ -86,7 +86,7 @@ def log_likelihood(x: Float[Tensor, "N D"], params: PoissonPCA, nodes: int = 60)
 def posterior(x: Float[Tensor, "N D"], params: PoissonPCA, *, max_steps: int = 200) -> GaussianQ:
     """The Gaussian of greatest ELBO for every row, the parameters held; the problem is concave."""
     x = _counts(x)
-    free = _start_of_q(len(x), params.W.shape[1])
+    free = _start_of_q(x, params.W.shape[1])
     _climb(lambda: elbo(x, params, _as_q(*free)), free, max_steps)
     return _detached(_as_q(*free))
 
@@ -107,8 +107,8 @@ def fit_poisson_pca(x: Float[Tensor, "N D"], L: int, *, rounds: int = 20, steps:
         len(x)
     )  # b and W bend the sum over rows N times as sharply as one row's q does: in this unit, alike
     b = unit * (x.mean(0) + 1e-3).log()
-    W = 0.1 * unit * torch.randn(x.shape[1], L, dtype=torch.float64)
-    free = [b.requires_grad_(), W.requires_grad_(), *_start_of_q(len(x), L)]
+    W = 0.1 * unit * torch.randn(x.shape[1], L, dtype=x.dtype, device=x.device)
+    free = [b.requires_grad_(), W.requires_grad_(), *_start_of_q(x, L)]
 
     def bound() -> Tensor:
         return elbo(x, PoissonPCA(free[0] / unit, free[1] / unit), _as_q(*free[2:]))
@@ -123,14 +123,14 @@ def fit_poisson_pca(x: Float[Tensor, "N D"], L: int, *, rounds: int = 20, steps:
 @as_annotated
 def sample(params: PoissonPCA, N: int) -> tuple[Tensor, Tensor]:
     """N draws of z (N, L) and x (N, D)."""
-    z = torch.randn(N, params.W.shape[1], dtype=params.W.dtype)
+    z = torch.randn(N, params.W.shape[1], dtype=params.W.dtype, device=params.W.device)
     return z, torch.poisson((params.b + z @ params.W.T).exp())
 
 
-def _start_of_q(N: int, L: int) -> list[Tensor]:
+def _start_of_q(x: Tensor, L: int) -> list[Tensor]:
     """What describes q without bounds: means, log diagonals, and the roots below the diagonal."""
-    shapes = (N, L), (N, L), (N, L, L)
-    return [torch.zeros(shape, dtype=torch.float64).requires_grad_() for shape in shapes]
+    N = len(x)
+    return [x.new_zeros(shape).requires_grad_() for shape in ((N, L), (N, L), (N, L, L))]
 
 
 def _as_q(mean: Tensor, log_diagonal: Tensor, lower: Tensor) -> GaussianQ:

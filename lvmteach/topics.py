@@ -106,7 +106,7 @@ def fit_lda(
     def m_step(counts: Tensor, words: Tensor) -> LDA:
         return LDA(start.alpha, _rows(words + eta))
 
-    start = LDA(torch.full((C,), alpha, dtype=torch.float64), _start(counts, C))
+    start = LDA(counts.new_full((C,), alpha), _start(counts, C))
     return em(counts, start, e_step, m_step, max_steps=max_steps, tol=tol)
 
 
@@ -121,7 +121,7 @@ def fit_plsa(
     """
     counts = _documents(counts, C)
     if start is None:
-        start = PLSA(torch.full((len(counts), C), 1 / C, dtype=torch.float64), _start(counts, C))
+        start = PLSA(counts.new_full((len(counts), C), 1 / C), _start(counts, C))
     return em(counts, start, plsa_e_step, plsa_m_step, max_steps=max_steps, tol=tol)
 
 
@@ -173,7 +173,8 @@ def _log_normaliser(alpha: Float[Tensor, "*N C"]) -> Float[Tensor, "*N"]:
 
 def _start(counts: Tensor, C: int) -> Tensor:
     """Topics near the corpus's own distribution of words, each disturbed in its own way."""
-    return _rows(counts.mean(0) * torch.rand(C, counts.shape[1], dtype=torch.float64).add(0.5) + 1e-6)
+    disturbed = torch.rand(C, counts.shape[1], dtype=counts.dtype, device=counts.device) + 0.5
+    return _rows(counts.mean(0) * disturbed + 1e-6)
 
 
 def _rows(x: Tensor) -> Tensor:

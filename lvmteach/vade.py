@@ -171,6 +171,7 @@ def matched_accuracy(found: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> flo
 
     if found.shape != labels.shape or found.ndim != 1:
         raise ValueError(f"found and labels must both be (N,), got {tuple(found.shape)} and {tuple(labels.shape)}")
+    found, labels = found.cpu(), labels.cpu()
     C = int(max(found.max(), labels.max())) + 1
     table = torch.bincount(C * found + labels, minlength=C * C).reshape(C, C).numpy()
     rows, columns = linear_sum_assignment(table, maximize=True)

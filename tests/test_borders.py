@@ -71,13 +71,14 @@ MADE = {  # where parts must go together in a way that no annotation tells
     LinearChain: lambda: LinearChain(spread(2), EYE, EYE / 2, EYE, spread(3), spread(3, 2), torch.ones(3).double()),
     Machine: lambda: machine((3, 2, 2), dtype=torch.float64),
     DBN: lambda: stack(RBM(spread(3, 2), spread(3), spread(2))),
-    HMM: lambda: random_hmm(spread(4, 5, 3), 2),
+    HMM: lambda: random_hmm(TRACKS, 2),
     Sequences: lambda: sequences(spread(8, 5, 3)),
     VAE: vae,
     torch.nn.Module: vae,
     Distribution: lambda: Normal(torch.zeros(3).double(), 1.0),
 }
 EYE = torch.eye(2).double()
+TRACKS = torch.arange(60).square().sin().double().reshape(4, 5, 3)
 POINTS = torch.cat([spread(8, 3), 3 + spread(8, 3).flip(0) + counts(8, 3) / 5])
 BITS = (torch.arange(24).reshape(8, 3) % 2).double()
 SPD = torch.eye(3).double() + 0.1
@@ -106,8 +107,8 @@ BY_FUNCTION = {
     "gradients.gradient_samples": {"estimator": lambda m: m**2, "params": (torch.tensor(0.5),), "repeats": 3},
     "helmholtz": {"x": BITS},
     "helmholtz.objectives.climb": {"objective": lambda m: m.log_weights(BITS, 2).mean(0), "rate": 0.1},
-    "hmm": {"x": spread(4, 5, 3), "z": SYMBOLS % 2, "pseudo": 1.0, "max_steps": 2, "prior": Prior(5.0, 0.5)},
-    "hmm.fitting.e_step": {"x": sequences(spread(4, 5, 3))},
+    "hmm": {"x": TRACKS, "z": SYMBOLS % 2, "pseudo": 1.0, "max_steps": 2, "prior": Prior(5.0, 0.5)},
+    "hmm.fitting.e_step": {"x": sequences(TRACKS)},
     "integrals": {"f": torch.sin, "log_p": Normal(0.0, 1.0).log_prob},
     "linear_gaussian.fitting": {"x": POINTS, "max_steps": 2, "L": 1},
     "linear_gaussian.sufficient": {"x": POINTS, "L": 1},

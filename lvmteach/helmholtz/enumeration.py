@@ -63,7 +63,9 @@ def recognition(machine: Machine, x: Shaped[Tensor, "*B D"]) -> Float[Tensor, "*
     return _tables(machine, binary(x, machine), _latent_states(machine)).recognition().exp()
 
 
-def states(bits: int, *, dtype: torch.dtype = torch.float64) -> Float[Tensor, "Z bits"]:
+def states(
+    bits: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+) -> Float[Tensor, "Z bits"]:
     """All 2^bits rows of 0 and 1, counted in binary, the last column fastest.
 
     Raises:
@@ -74,8 +76,8 @@ def states(bits: int, *, dtype: torch.dtype = torch.float64) -> Float[Tensor, "Z
             f"enumeration takes 1 to {MOST_BITS} bits ({2**MOST_BITS} states), got {bits}; for a larger machine "
             "estimate log p(x) from machine.log_weights(x, K) with lvmteach.bounds.iwae"
         )
-    numbers, place = torch.arange(2**bits)[:, None], torch.arange(bits - 1, -1, -1)
-    return ((numbers >> place) & 1).to(dtype)
+    numbers, place = torch.arange(2**bits, device=device), torch.arange(bits - 1, -1, -1, device=device)
+    return ((numbers[:, None] >> place) & 1).to(dtype)
 
 
 class Bars(NamedTuple):
@@ -120,7 +122,7 @@ def bars(side: int = 4, p: float = 0.2, *, dtype: torch.dtype = torch.float64) -
 
 
 def _latent_states(machine: Machine) -> Tensor:
-    return states(sum(machine.sizes[1:]), dtype=machine.prior.dtype).to(machine.prior.device)
+    return states(sum(machine.sizes[1:]), dtype=machine.prior.dtype, device=machine.prior.device)
 
 
 class _Tables(NamedTuple):

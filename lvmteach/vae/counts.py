@@ -59,8 +59,8 @@ class DiscretisedLogistic(Counts):
         return ((self.loc[..., None] - k + 0.5) / self.scale[..., None]).sigmoid().sum(-1)
 
     def sample(self, sample_shape=()) -> Tensor:
-        u = torch.rand(self._extended_shape(torch.Size(sample_shape))).to(self.loc).clamp(1e-7, 1 - 1e-7)
-        return (self.loc + self.scale * u.logit()).round().clamp(0, self.n)
+        u = torch.rand(self._extended_shape(torch.Size(sample_shape)), device=self.loc.device).to(self.loc)
+        return (self.loc + self.scale * u.clamp(1e-7, 1 - 1e-7).logit()).round().clamp(0, self.n)
 
 
 class BetaBinomial(Counts):

@@ -64,19 +64,19 @@ class MixturePrior(nn.Module):
             covariances: (C, A, A) full or (C, A) variances, diagonal.
             active: which of L latent dimensions the mixture was fitted in; N(0, 1) in the others, in each component.
         """
-        active = torch.ones(means.shape[1], dtype=torch.bool) if active is None else active
+        active = torch.ones(means.shape[1], dtype=torch.bool, device=means.device) if active is None else active
         if int(active.sum()) != means.shape[1]:
             raise ValueError(
                 f"active must mark as many dimensions as means has columns, {means.shape[1]}, got {active}"
             )
-        prior = cls(len(weights), len(active), "full" if covariances.ndim == 3 else "diagonal")
+        prior = cls(len(weights), len(active), "full" if covariances.ndim == 3 else "diagonal").to(means.device)
         with torch.no_grad():
             prior.logits.copy_(weights.log())
             prior.mean.zero_()[:, active] = means.float()
             if prior.lower is None:
                 prior.log_scale[:, active] = covariances.log().float() / 2
             else:
-                eye = torch.eye(means.shape[1], dtype=covariances.dtype)
+                eye = torch.eye(means.shape[1], dtype=covariances.dtype, device=covariances.device)
                 root = torch.linalg.solve_triangular(torch.linalg.cholesky(covariances), eye, upper=False)
                 prior.log_scale[:, active] = -root.diagonal(dim1=1, dim2=2).log().float()
                 at = active.nonzero().flatten()
@@ -131,7 +131,7 @@ class VampPrior(nn.Module):
         super().__init__()
         self._encoder = (encoder,)  # in a tuple, so that its parameters are counted and saved once, with the model
         self.within = within or (lambda u: u)
-        self.logits = nn.Parameter(torch.zeros(len(inputs)))
+        self.logits = nn.Parameter(torch.zeros(len(inputs), device=inputs.device))
         self.free = nn.Parameter(inputs.clone() if within is None else inputs.clamp(0.02, 0.98).logit())
 
     @property
@@ -165,7 +165,7 @@ class GaussianByPrecision(Distribution):
         return torch.linalg.solve_triangular(self.root, eye, upper=False).square().sum(-1)
 
     def rsample(self, sample_shape=()) -> Tensor:
-        eps = torch.randn(self._extended_shape(torch.Size(sample_shape))).to(self.loc)
+        eps = torch.randn(self._extended_shape(torch.Size(sample_shape)), device=self.loc.device).to(self.loc)
         return self.loc + torch.linalg.solve_triangular(self.root, eps[..., None], upper=False)[..., 0]
 
     @as_annotated

@@ -19,7 +19,7 @@ def blend(r: Float[Tensor, "N C"] | None, N: int) -> np.ndarray:
     """Colours (N, 3) of points: those of the components, mixed by responsibility; grey before there are any."""
     if r is None:
         return np.tile(UNKNOWN, (N, 1))
-    return (r.cpu().numpy() @ COLOURS[: r.shape[1]]).clip(0, 1)
+    return (plots.array(r) @ COLOURS[: r.shape[1]]).clip(0, 1)
 
 
 def draw(
@@ -30,10 +30,10 @@ def draw(
     title: str = "",
 ) -> None:
     """Points coloured by responsibility, means as crosses, ellipses of two standard deviations."""
-    ax.scatter(*x.T, 16, blend(r, len(x)), linewidths=0)
+    ax.scatter(*plots.array(x).T, 16, blend(r, len(x)), linewidths=0)
     if params is not None:
         for c, (mean, cov) in enumerate(zip(params.means, covariance_matrices(params), strict=True)):
             colour = COLOURS[c % len(COLOURS)]
-            ax.scatter(*mean, 150, colour[None], marker="X", edgecolors="black", zorder=4)
+            ax.scatter(*plots.array(mean), 150, colour[None], marker="X", edgecolors="black", zorder=4)
             plots.ellipse(ax, mean, cov, color=colour, zorder=3)
     ax.set(xlabel="x₁", ylabel="x₂", title=title)

@@ -181,6 +181,11 @@ class LiveCurve:
         self.handle.update(picture, raw=True, metadata=about)
 
 
+def array(values) -> np.ndarray:
+    """Numbers as matplotlib takes them, in double precision; tensors from wherever they are, with a gradient or not."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, float)
+
+
 def ellipse(ax: Axes, mean, cov, *, deviations: float = 2.0, **style) -> Ellipse:
     """Draw the contour of a two-dimensional Gaussian, `deviations` standard deviations out, and return it."""
     patch = Ellipse((0, 0), 1, 1, fill=False, **{"linewidth": 2.2, **style})
@@ -191,8 +196,8 @@ def ellipse(ax: Axes, mean, cov, *, deviations: float = 2.0, **style) -> Ellipse
 
 def move_ellipse(patch: Ellipse, mean, cov, *, deviations: float = 2.0) -> None:
     """Put an ellipse made by `ellipse` on another Gaussian, without drawing it anew."""
-    variances, axes = np.linalg.eigh(np.asarray(cov, float))
-    patch.set_center(tuple(np.asarray(mean, float)))
+    variances, axes = np.linalg.eigh(array(cov))
+    patch.set_center(tuple(array(mean)))
     patch.width, patch.height = 2 * deviations * np.sqrt(variances[::-1].clip(0))
     patch.angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
 
@@ -208,7 +213,7 @@ def image_grid(ax: Axes, images, shape: tuple[int, int], cols: int, *, gap: int 
 
 def mosaic(images, shape: tuple[int, int], cols: int, *, gap: int = 1) -> np.ndarray:
     """Images, (N, D), laid out as one array, `cols` to a row, separated by `gap` light pixels."""
-    images = np.asarray(images.cpu() if hasattr(images, "cpu") else images, float).reshape(-1, *shape)
+    images = array(images).reshape(-1, *shape)
     rows = -(-len(images) // cols)
     height, width = shape[0] + gap, shape[1] + gap
     sheet = np.zeros((rows * height - gap, cols * width - gap))
