@@ -117,6 +117,7 @@ class Bound(nn.Module):
 RECIPES = {
     "plane": Recipe(K=1, L=2, epochs=120, high=2e-3, seed=2, doubly=False),
     "warm_up": WarmUp(K=1, L=50, epochs=60, high=2e-3, low=2e-3, seed=1),
+    "vae": Recipe(K=1, L=50, epochs=800, high=2e-3, seed=1, start="warm_up"),
     "iwae_1": Recipe(K=1, L=50, epochs=1000, high=2e-3, seed=1, start="warm_up"),
     "iwae_5": Recipe(K=5, L=50, epochs=930, high=2e-3, seed=5, start="warm_up"),
     "iwae_50": Recipe(K=50, L=50, epochs=670, high=1e-3, seed=50, start="warm_up"),

@@ -56,7 +56,7 @@ def clusters(seed: int) -> Iterator[tuple[str, Result]]:
     data = load_images("mnist")
     labels = data.test_labels
     with seeded(seed):
-        model = pretrained("iwae_1").model
+        model = pretrained("vae").model
         x = dynamic(data.train[torch.randperm(len(data.train))])
         began = time.process_time()
         choice = vade.fit_clusters(model, x[:45_000], x[45_000:], C=10)
@@ -96,7 +96,7 @@ def rate_distortion(seed: int) -> Iterator[tuple[str, Result]]:
     with seeded(seed):
         x = dynamic(data.test[::10])
         for beta in BETAS:
-            model = pretrained("iwae_1").model
+            model = pretrained("vae").model
             fit(model, lambda m, x, beta=beta: -beta_elbo(*m.terms(x), beta).mean(), data.train, 1, high=1e-3)
             with torch.no_grad():
                 log_lik, kl = model.terms(x, K=64)
@@ -108,7 +108,7 @@ def imputation(seed: int) -> Iterator[tuple[str, Result]]:
     """Half the pixels missing completely at random: wrong pixels among the missing, and their cross-entropy."""
     data = load_images("mnist")
     with seeded(seed):
-        model = pretrained("iwae_1").model
+        model = pretrained("vae").model
         x = dynamic(data.test[::10])
         missing = torch.rand(x.shape) < 0.5
         mean = data.train.mean(0)

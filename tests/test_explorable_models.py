@@ -11,7 +11,7 @@ from lvmteach.vae import pretrained
 
 @pytest.fixture(scope="module")
 def model():
-    return pretrained("iwae_1").model.double()
+    return pretrained("vae").model.double()
 
 
 def test_a_drawings_posterior_is_the_encoders(model):

@@ -161,7 +161,7 @@ def test_what_is_said_of_filling_in_is_the_record(page):
 
 
 def test_an_unknown_name_is_told_the_others():
-    with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, iwae_1"):
+    with pytest.raises(ValueError, match="no model 'iwae_3' comes with the package; there are plane, vae, iwae_1"):
         pretrained("iwae_3")
     with pytest.raises(ValueError, match=r"part must be one of .*priors.*, got 'prior'"):
         richer_runs("prior")

@@ -328,11 +328,11 @@ for name, cov_q in encoders.items():
 #
 # ### On images
 #
-# The packaged VAE `iwae_1` (on the small digits: one that is trained here), on test images with half of the pixels missing. Its encoder was trained on whole images only.
+# The packaged VAE `vae` (on the small digits: one that is trained here), on test images with half of the pixels missing. Its encoder was trained on whole images only.
 
 # %%
 if mnist:
-    vae = pretrained("iwae_1", where).model
+    vae = pretrained("vae", where).model
 else:
     with seeded(3):
         D_small = images.train.shape[1]
@@ -375,10 +375,10 @@ plots.show(
 #
 # | filled in by | one chain | four chains averaged |
 # |---|---|---|
-# | turns | 4.52 ± 0.06 | 4.47 ± 0.07 |
-# | turns with Metropolis | 4.63 ± 0.04 | 4.37 ± 0.07 |
+# | turns | 4.56 ± 0.08 | 4.47 ± 0.07 |
+# | turns with Metropolis | 4.67 ± 0.07 | 4.37 ± 0.06 |
 #
-# One chain of turns gets as far as four if it runs longer (200 turns: 4.46 ± 0.07), so more averaging no longer helps it much. Four chains with Metropolis, of
+# One chain of turns gets as far as four if it runs longer (200 turns: 4.47 ± 0.09), so more averaging no longer helps it much. Four chains with Metropolis, of
 # 160 turns each instead of 60, are below both with each of the three seeds: only they aim at the posterior itself. In the linear model Metropolis
 # corrected the *spread* of the filled-in values; on images that was not measured.
 #
@@ -516,7 +516,7 @@ for name, deep in {"the machine on itself": start, "a learnt top": stack(fit.rbm
 dragged = explore("outlier")
 
 # %% [markdown]
-# The second demo fills in missing pixels by turns. The model is the packaged `iwae_1`; the same seed gives the same draws.
+# The second demo fills in missing pixels by turns. The model is the packaged `vae`; the same seed gives the same draws.
 #
 # <details><summary>Speaker note</summary>
 #

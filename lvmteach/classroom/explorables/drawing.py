@@ -46,12 +46,12 @@ def payload(
     """Encoder and decoder, and images to begin from.
 
     Args:
-        model: a VAE with Bernoulli pixels, any L; the course's `iwae_1` by default, with ten test images.
+        model: a VAE with Bernoulli pixels, any L; the course's `vae` by default, with ten test images.
         shape: height and width of an image.
         x: images (N, D) in [0, 1]; pixels above one half are ink.
     """
     if model is None:
-        model, x = pretrained("iwae_1").model, some_digits()
+        model, x = pretrained("vae").model, some_digits()
     if x is None or x.ndim != 2:
         given = None if x is None else tuple(x.shape)
         raise ValueError(f"x must be (N, D), the images to begin from, got {given}; a single one needs x[None]")

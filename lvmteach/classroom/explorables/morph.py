@@ -34,7 +34,7 @@ def payload(
     """A decoder, and images with their codes.
 
     Args:
-        model: a VAE with any L; the course's `iwae_1` by default, with ten test images.
+        model: a VAE with any L; the course's `vae` by default, with ten test images.
         shape: height and width of an image.
         x: at least two images (N, D); the first is where the way begins.
 
@@ -42,7 +42,7 @@ def payload(
         ValueError: fewer than two images.
     """
     if model is None:
-        model, x = pretrained("iwae_1").model, some_digits()
+        model, x = pretrained("vae").model, some_digits()
     if x is None or x.ndim != 2 or len(x) < 2:
         given = None if x is None else tuple(x.shape)
         raise ValueError(f"x must be (N, D) with N >= 2, got {given}; a morph needs two images")
