@@ -3,6 +3,7 @@
 import copy
 import math
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -255,6 +256,44 @@ def test_a_changed_formula_that_does_not_end_costs_no_more_than_the_search_may()
     with many_calls(until=worked + 0.4) as call:
         call(never_ends, (torch.zeros(1),))
     assert time.process_time() - worked < 1.2
+
+
+BLOCKS = """
+import time
+from lvmteach.classroom.exercises.running import TimeLimit, time_limit
+
+ends = 0
+for k in range(500):
+    try:
+        with time_limit(0.004):
+            until = time.process_time() + 0.004 + 1e-6 * (k % 600 - 300)
+            while time.process_time() < until:
+                pass
+    except TimeLimit:
+        pass
+    ends += 1
+print(ends)
+"""
+
+
+@pytest.mark.slow
+def test_a_block_that_ends_with_its_time_is_not_interrupted_behind_its_end():
+    """The watch fires as the block ends. In a process of its own, where no method is wrapped to check its types."""
+    done = subprocess.run([sys.executable, "-c", BLOCKS], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("500", "")
+
+
+def test_a_limit_around_another_one_gets_through():
+    def waits():
+        with time_limit(0.2):
+            for _ in range(100):
+                with time_limit(5):
+                    time.sleep(0.05)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TimeLimit):
+        waits()
+    assert signal.getsignal(signal.SIGINT) == handler
 
 
 def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():

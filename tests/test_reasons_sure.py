@@ -194,3 +194,8 @@ def test_a_few_truth_values_beside_right_numbers_name_no_formula_and_no_misconce
     assert at_a_tenth.status == of_all.status == "not yet"
     assert "standard deviation" not in at_a_tenth.diagnosis
     assert "sigma included" not in of_all.diagnosis
+
+
+def test_a_prior_asks_for_no_code_of_another_length_than_its_encoder_gives():
+    vamp = exercises("richer_models")["vamp_log_prob"]
+    assert all(z.shape[1] == encode(u)[0].shape[1] for z, u, encode in vamp.all_cases())

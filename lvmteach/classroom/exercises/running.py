@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import traceback
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from lvmteach.runtime import seeded
 
 SHORTEST = 0.3  # seconds that many calls may always take
+LATE = 0.1  # seconds that a call may last beyond the limit of many
 PATIENCE = 3  # times a limit that the clock may show while a call waits for a processor
 
 
@@ -91,7 +93,7 @@ def many_calls(until: float) -> Iterator[Callable[[Callable, tuple], Outcome]]:
 
     with contextlib.suppress(TimeLimit), seeded(0), quiet(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with time_limit(max(SHORTEST, until - time.process_time())):
+        with time_limit(max(SHORTEST, until - time.process_time()) + LATE):  # the caller looks at the time itself
             yield call
 
 
@@ -110,48 +112,70 @@ class TimeLimit(Exception):
     """The time for one call is over."""
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+class TimeIsOver(KeyboardInterrupt):
+    """Raised inside a block whose time is over: no `except Exception` of a student's holds it up."""
+
+
+def time_limit(seconds: float) -> contextlib.AbstractContextManager:
     """Stop the block after some seconds, as the stop button would. Only the main thread can be stopped.
 
     On a machine that many share, a second on the clock may hold a tenth of a second of work: while the block has not
     worked for its seconds it may go on, for PATIENCE times as long by the clock.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    lock, over = threading.Lock(), threading.Event()
-    state = {"done": False, "fired": False}
-    began, worked = time.monotonic(), time.process_time()
+        return contextlib.nullcontext()
+    return _Limit(seconds)
 
-    def watch() -> None:
-        left = seconds
-        while not over.wait(left):
-            left = min(seconds - (time.process_time() - worked), PATIENCE * seconds - (time.monotonic() - began))
+
+class _Limit:
+    """A block with its time. An interrupt that comes when the block has just ended is met here, and forgotten."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.lock, self.over = threading.Lock(), threading.Event()
+        self.inside = self.fired = self.met = False
+
+    def __enter__(self) -> None:
+        self.began, self.worked = time.monotonic(), time.process_time()
+        # A process started in the background may have been told to ignore interrupts; here they must get through.
+        self.before = signal.signal(signal.SIGINT, self._interrupted)
+        threading.Thread(target=self._watch, daemon=True).start()
+        self.inside = True
+        if self.met:
+            self.__exit__(None, None, None)
+            raise TimeLimit
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        self.inside = False
+        self.over.set()
+        with self.lock:
+            pass
+        while self.fired and not self.met:
+            time.sleep(1e-3)  # it is on its way
+        signal.signal(signal.SIGINT, self.before)
+        if isinstance(error, TimeIsOver) and error.args[0] is self:
+            raise TimeLimit from None
+
+    def _watch(self) -> None:
+        left = self.seconds
+        while not self.over.wait(left):
+            work, clock = time.process_time() - self.worked, time.monotonic() - self.began
+            left = min(self.seconds - work, PATIENCE * self.seconds - clock)
             if left <= 0:
                 break
-        with lock:
-            if not state["done"]:
-                state["fired"] = True
+        with self.lock:
+            if not self.over.is_set():
+                self.fired = True
                 _thread.interrupt_main()
 
-    # A process started in the background may have been told to ignore interrupts; here they must get through.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-        with lock:
-            state["done"] = True
-        if state["fired"]:
-            time.sleep(1)  # the interrupt is on its way; meet it here
-    except KeyboardInterrupt:
-        if state["fired"]:
-            raise TimeLimit from None
-        raise
-    finally:
-        state["done"] = True
-        over.set()
-        signal.signal(signal.SIGINT, before)
+    def _interrupted(self, number: int, frame: types.FrameType | None) -> None:
+        if not self.fired or self.met:  # a limit around this one, or somebody's stop button
+            (self.before if callable(self.before) else signal.default_int_handler)(number, frame)
+            return
+        self.met = True
+        ends = frame is not None and frame.f_code in (_Limit.__enter__.__code__, _Limit.__exit__.__code__)
+        if self.inside and not (ends and frame.f_locals["self"] is self):
+            raise TimeIsOver(self)
 
 
 def leaves(value: Any) -> list[Tensor]:
