@@ -18,11 +18,13 @@ from lvmteach.classroom.exercises import (
     imitation,
     influence,
     laws,
+    other_input,
     places,
     quantities,
     relations,
     shapes,
     simpler,
+    small_errors,
     whereabouts,
 )
 from lvmteach.classroom.exercises.cases import Stream
@@ -41,8 +43,8 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     for look in (
         own_draws, relations.an_argument, relations.always_the_same, relations.a_size, relations.exchanged,
         relations.one_ahead,
-        shapes.of_another, relations.of_the_right_one, relations.single_precision,
-        relations.small_error, whereabouts.mostly_right,
+        shapes.of_another, relations.of_the_right_one, small_errors.single_precision,
+        small_errors.small_error, whereabouts.mostly_right,
     ):  # fmt: skip
         if (found := look(seen)) is not None:
             return found
@@ -50,7 +52,7 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
         return found
     if (found := quantities.of_an_input(seen)) is not None:
         return found
-    for search in (imitation.transformed, imitation.changed_in_one_place):
+    for search in (other_input.transformed, imitation.changed_in_one_place):
         if (found := search(seen, until)) is not None:
             return found
     if (found := quantities.counted_wrongly(seen, until + LONGER)) is not None:

@@ -1,7 +1,7 @@
 """What wrong numbers have in common with the right ones, whatever function made them.
 
 A relation is told if it holds in every case, for every result that is wrong: a size or a constant too much, a function
-of the right number, two results exchanged, one number whatever comes in, a small error everywhere.
+of the right number, two results exchanged, one number whatever comes in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ CONSTANTS = {"2": 2.0, "a half": 0.5, "2 pi": 2 * math.pi, "the root of 2 pi": m
              "the root of 2": math.sqrt(2), "1 over the root of 2": math.sqrt(0.5)}  # fmt: skip
 OFFSETS = {"1": 1.0, "a half": 0.5, "log 2": math.log(2), "log 2 pi": math.log(2 * math.pi),
            "half of log 2 pi": 0.5 * math.log(2 * math.pi)}  # fmt: skip
-ORDINARY = 100.0  # right results up to here tell how large an error is
 OF_A_SIZE: dict[str, Callable[[float], float]] = {
     "{}": lambda n: n, "1 over {}": lambda n: 1 / n,
     "the root of {}": math.sqrt, "1 over the root of {}": lambda n: n**-0.5,
@@ -349,55 +348,3 @@ def _name(values: list[float], constants: dict, sizes: list[dict[str, float]], o
                 if want and set(want) != {neutral} and fits([neutral if math.isnan(w) else factor * w for w in want]):
                     return form.format(word)
     return ""
-
-
-def single_precision(seen: Evidence) -> Diagnosis | None:
-    """Numbers that float32 can hold, where the right ones are none such, and near to them."""
-    pairs = [pair for parts in seen.wrong_parts.values() for pair in parts.values()]
-    if not pairs or not all((a.isfinite() == b.isfinite()).all() for a, b in pairs):
-        return None
-    a, b = (torch.cat([pair[side][pair[0].isfinite()] for pair in pairs]) for side in (0, 1))
-    wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
-    if wrong.sum() < 3 or not (b == b.float().double())[wrong].all() or (a == a.float().double())[wrong].any():
-        return None
-    largest = a.abs().max()
-    return (
-        Diagnosis(
-            "Your numbers are those of single precision, to seven digits: somewhere float32 is used. Keep float64."
-        )
-        if ((b - a).abs() < 1e-4 * largest).all()
-        else None
-    )
-
-
-def small_error(seen: Evidence) -> Diagnosis | None:
-    """Nearly right on most inputs: something was added for safety, cut short, or kept in single precision."""
-    errors = []
-    for pairs in seen.wrong_parts.values():
-        for a, b in pairs.values():
-            if (a.isfinite() != b.isfinite()).any() or not a.isfinite().any():
-                return None
-            a, b = a[a.isfinite()], b[a.isfinite()]
-            if not near(a, b):
-                largest = a.abs().max()
-                error = (b - a).abs()
-                relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
-                errors.append((relative.max().item(), largest.item() <= ORDINARY))
-    if any(is_ordinary for _, is_ordinary in errors):  # beside large numbers many an error is small
-        errors = [(error, is_ordinary) for error, is_ordinary in errors if is_ordinary]
-    errors = [error for error, _ in errors]
-    small = [error for error in errors if 1e-9 < error < 3e-4]
-    if len(errors) > 2 and all(1e-9 < error < 2e-3 for error in errors):
-        small = errors
-    if not small or len(small) < 0.6 * len(errors):
-        return None
-    single = "numbers in single precision, or " if max(small) < 3e-6 else ""
-    if len(small) < len(errors):
-        return Diagnosis(
-            f"Nearly right on {len(small)} of {len(errors)} wrong inputs, to about {max(small):.0e} of the value: "
-            f"{single}a small number added or cut off for safety, or a term that is next to nothing on most inputs?"
-        )
-    return Diagnosis(
-        f"Nearly right everywhere, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
-        "safety, rounding on the way, or too few steps?"
-    )

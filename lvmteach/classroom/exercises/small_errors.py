@@ -1,0 +1,61 @@
+"""Nearly right: numbers of single precision, a small number added or cut off, too few steps."""
+
+from __future__ import annotations
+
+import torch
+
+from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
+
+ORDINARY = 100.0  # right results up to here tell how large an error is
+
+
+def single_precision(seen: Evidence) -> Diagnosis | None:
+    """Numbers that float32 can hold, where the right ones are none such, and near to them."""
+    pairs = [pair for parts in seen.wrong_parts.values() for pair in parts.values()]
+    if not pairs or not all((a.isfinite() == b.isfinite()).all() for a, b in pairs):
+        return None
+    a, b = (torch.cat([pair[side][pair[0].isfinite()] for pair in pairs]) for side in (0, 1))
+    wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
+    if wrong.sum() < 3 or not (b == b.float().double())[wrong].all() or (a == a.float().double())[wrong].any():
+        return None
+    largest = a.abs().max()
+    return (
+        Diagnosis(
+            "Your numbers are those of single precision, to seven digits: somewhere float32 is used. Keep float64."
+        )
+        if ((b - a).abs() < 1e-4 * largest).all()
+        else None
+    )
+
+
+def small_error(seen: Evidence) -> Diagnosis | None:
+    """Nearly right on most inputs: something was added for safety, cut short, or kept in single precision."""
+    errors = []
+    for pairs in seen.wrong_parts.values():
+        for a, b in pairs.values():
+            if (a.isfinite() != b.isfinite()).any() or not a.isfinite().any():
+                return None
+            a, b = a[a.isfinite()], b[a.isfinite()]
+            if not near(a, b):
+                largest = a.abs().max()
+                error = (b - a).abs()
+                relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
+                errors.append((relative.max().item(), largest.item() <= ORDINARY))
+    if any(is_ordinary for _, is_ordinary in errors):  # beside large numbers many an error is small
+        errors = [(error, is_ordinary) for error, is_ordinary in errors if is_ordinary]
+    errors = [error for error, _ in errors]
+    small = [error for error in errors if 1e-9 < error < 3e-4]
+    if len(errors) > 2 and all(1e-9 < error < 2e-3 for error in errors):
+        small = errors
+    if not small or len(small) < 0.6 * len(errors):
+        return None
+    single = "numbers in single precision, or " if max(small) < 3e-6 else ""
+    if len(small) < len(errors):
+        return Diagnosis(
+            f"Nearly right on {len(small)} of {len(errors)} wrong inputs, to about {max(small):.0e} of the value: "
+            f"{single}a small number added or cut off for safety, or a term that is next to nothing on most inputs?"
+        )
+    return Diagnosis(
+        f"Nearly right everywhere, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
+        "safety, rounding on the way, or too few steps?"
+    )
