@@ -96,6 +96,7 @@ BY_FUNCTION = {
     "evaluation": {"model": vae(), "K": 3, "x": BITS},
     "missing": {"x": BITS, "missing": BITS[0] > 0, "K": 3},
     "vade": {"model": CLUSTERED, "x": BITS, "held_out": BITS, "covariance": "spherical", "C": 1},
+    "vade.fit_clusters": {"prior": Prior(5.0, 0.5)},  # eight points may leave a component without
     "vade.matched_accuracy": {"found": torch.arange(8) % 2, "labels": torch.arange(8) % 2},
     "gradients.straight_through": {"q": Bernoulli(spread(3))},
     "gradients.reparameterised": {"f": lambda z: z**2, "q": Normal(torch.zeros(3, requires_grad=True), 1.0)},
