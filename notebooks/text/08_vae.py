@@ -753,17 +753,18 @@ plots.show(
 #
 # The encoder has never seen half an image. *Pseudo-Gibbs* takes turns (Rezende et al. 2014): fill the hole with
 # anything, encode, draw $z$, decode, draw the hole anew. Were $q$ the true posterior, this would be Gibbs sampling
-# from $p(x_\text{missing} \mid x_\text{observed})$; with an encoder it is only an approximation.
+# from $p(x_\text{missing} \mid x_\text{observed})$; with an encoder it is only an approximation. One chain may stay with one
+# reading of what is seen, so four are started for each image, and averaged.
 
 # %%
 column = torch.arange(D, device=where) % shape[1]
 missing = column < shape[1] // 2  # the left half
 with seeded(15):
-    filled = impute(model, x_test, missing, steps=100)
+    filled = impute(model, x_test, missing, steps=100, chains=4)
 seen = torch.where(missing, 0.5, x_test)
 fig, ax = plots.figure(size=(12, 3.9))
 plots.image_grid(ax, torch.cat([x_test[:14], seen[:14], filled.x[:14], filled.mean[:14]]), shape, cols=14)
-ax.set_title("truth; what the model is shown; one filling; the average of 50 turns")
+ax.set_title("truth; what the model is shown; one filling; the average of four chains, 50 turns each")
 plots.show(
     fig,
     alt="Four rows: digits, right halves alone, plausible completed digits, and blurred averages of the completions.",
@@ -776,7 +777,7 @@ plots.show(
 
 # %%
 def score(p):
-    p = p.clamp(0.005, 0.995)  # an average of 50 turns knows no smaller probabilities
+    p = p.clamp(0.005, 0.995)  # an average of 200 turns knows no smaller probabilities
     log_p = torch.where(x_test > 0.5, p, 1 - p).log()
     return log_p[:, missing].sum(1)
 
