@@ -739,27 +739,34 @@ ax.legend()
 plots.show(fig, alt="Two ratios rise with K on log axes, decoder and repaired encoder; the plain encoder's falls.")
 
 # %% [markdown]
-# Then on images: the gradient for $\mu(x)$, the output of the encoder you trained, drawn 300 times for one image.
-# **By which factor do you expect the variance to fall?**
+# Then on images: the gradient for $\mu(x)$, the output of the encoder you trained, drawn 100 times for each of twelve images.
+# **By which factor do you expect the variance to fall? By the same for all of them?**
+
 
 # %%
-one, runs = x_test[3], 300
-with torch.no_grad():
-    q = plane.encoder(one.expand(runs, -1))
+def gradients_at(one, loss, K, runs=100):
+    """Draws of the bound's gradient for mu(x) of one image, (runs, 2)."""
+    with torch.no_grad():
+        q = plane.encoder(one.expand(runs, -1))
+    with seeded(91):
+        eps = torch.randn(K, runs, 2, device=one.device)
+    mean = q.mean.clone().requires_grad_()
+    return torch.autograd.grad(loss(lambda z: plane.log_joint(one[None], z), mean, q.stddev, eps).sum(), mean)[0]
+
+
 for K in (1, 8, 64):
-    found = {}
-    for loss in (as_it_comes, dreg_loss):
-        with seeded(91):
-            eps = torch.randn(K, runs, 2, device=one.device)
-        mean = q.mean.clone().requires_grad_()
-        g = torch.autograd.grad(loss(lambda z: plane.log_joint(one[None], z), mean, q.stddev, eps).sum(), mean)[0]
-        found[loss] = g.mean(0), g.var(0)
-    (mean_a, var_a), (mean_b, var_b) = found[as_it_comes], found[dreg_loss]
-    print(f"K = {K:2}: variance {var_a.sum():.3g} as it comes, {var_b.sum():.3g} doubly reparameterised")
-    assert ((mean_a - mean_b).abs() < 5 * ((var_a + var_b) / runs).sqrt()).all()
-    assert K == 1 or var_b.sum() < var_a.sum() / 2
+    pairs = [[gradients_at(one, loss, K) for loss in (as_it_comes, dreg_loss)] for one in x_test[:12]]
+    fell = torch.stack([a.var(0).sum() / b.var(0).sum() for a, b in pairs])
+    off = torch.stack([(a.mean(0) - b.mean(0)) / ((a.var(0) + b.var(0)) / len(a)).sqrt() for a, b in pairs])
+    print(
+        f"K = {K:2}: the variance falls by a factor of {fell.min():.1f} to {fell.max():.0f}, median {fell.median():.1f}"
+    )
+    assert off.abs().max() < 5
+    assert fell.median() > 2
 
 # %% [markdown]
+# From image to image the factor differs by orders of magnitude: a single image would have told little.
+#
 # One warning before you train with it. The loss serves the encoder only: the decoder's gradient is the bound's own, with
 # $\tilde w_k$, not with its square.
 #
