@@ -293,6 +293,7 @@ class _NothingIsAsserted(ast.NodeTransformer):
 
 
 @pytest.mark.notebooks
+@pytest.mark.timeout(900)  # minutes, where the machine is busy
 @pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: f"{text.parent.parent.name}-{text.stem}")
 def test_every_cell_runs_there(text, monkeypatch):
