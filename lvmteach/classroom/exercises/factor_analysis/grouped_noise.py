@@ -31,6 +31,7 @@ def _sums(draw):
         (8, 5, 2, [0, 0, 0, 0, 0]),
         (9, 6, 3, [4, 0, 4, 1, 1, 4]),
         (4, 3, 1, [0, 1, 2]),
+        (5, 4, 1, [0, 2, 5, 5]),  # two groups behind a number that does not occur
     ):
         x, mu, W, psi = _model(draw, N, D, L)
         cases.append((x, mu, *_e_step(x, mu, W, psi), torch.tensor(groups)))

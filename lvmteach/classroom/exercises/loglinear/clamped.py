@@ -23,6 +23,8 @@ def _half_seen(draw):
         x[0], x[1] = torch.nan, outcomes[1]  # a datum of which nothing was seen, and a whole one
         w, values = size * draw(F), draw(len(outcomes), F) + 0.5
         values[:, -1] += 100 * (N == 9)  # a far column shows who computes in single precision
+        if size > 1:  # a whole datum that the model all but excludes
+            x[1] = outcomes[(values @ w).argmin()]
         cases.append((w, values, outcomes, x))
     return cases
 
