@@ -1,6 +1,7 @@
 """The engine of the checks, on one small exercise: every way to be wrong has its own words."""
 
 import copy
+import importlib
 import math
 import signal
 import subprocess
@@ -294,6 +295,22 @@ def test_a_limit_around_another_one_gets_through():
     with pytest.raises(TimeLimit):
         waits()
     assert signal.getsignal(signal.SIGINT) == handler
+
+
+def test_a_package_whose_import_was_cut_off_is_imported_as_a_whole_next_time(tmp_path, monkeypatch):
+    """On a slow machine the limit may fall into an import that torch makes at a function's first use."""
+    package = tmp_path / "slow_to_import"
+    package.mkdir()
+    (package / "part.py").write_text("one = 1")
+    (package / "__init__.py").write_text(
+        "from .part import one\nimport os, time\ntime.sleep(float(os.environ['SLOW']))"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SLOW", "9")
+    with pytest.raises(TimeLimit), time_limit(0.1):
+        importlib.import_module("slow_to_import")
+    monkeypatch.setenv("SLOW", "0")
+    assert importlib.import_module("slow_to_import").part.one == 1
 
 
 def test_an_interrupt_by_hand_is_not_taken_for_the_time_limit():

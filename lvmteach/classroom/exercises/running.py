@@ -8,6 +8,7 @@ import copy
 import io
 import linecache
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -134,6 +135,7 @@ class _Limit:
         self.seconds = seconds
         self.lock, self.over = threading.Lock(), threading.Event()
         self.inside = self.fired = self.met = False
+        self.modules = set(sys.modules)
 
     def __enter__(self) -> None:
         self.began, self.worked = time.monotonic(), time.process_time()
@@ -154,6 +156,7 @@ class _Limit:
             time.sleep(1e-3)  # it is on its way
         signal.signal(signal.SIGINT, self.before)
         if isinstance(error, TimeIsOver) and error.args[0] is self:
+            _forget_what_was_half_imported(self.modules)
             raise TimeLimit from None
 
     def _watch(self) -> None:
@@ -176,6 +179,18 @@ class _Limit:
         ends = frame is not None and frame.f_code in (_Limit.__enter__.__code__, _Limit.__exit__.__code__)
         if self.inside and not (ends and frame.f_locals["self"] is self):
             raise TimeIsOver(self)
+
+
+def _forget_what_was_half_imported(before: set[str]) -> None:
+    """Let a package whose import was cut off be imported anew as a whole.
+
+    Python forgets the package itself and keeps those of its modules that were complete, which the next import then
+    does not find in it: "module 'sympy' has no attribute 'core'". torch imports that at the first use of a function.
+    """
+    for name in set(sys.modules) - before:
+        parts = name.split(".")
+        if not all(".".join(parts[:i]) in sys.modules for i in range(1, len(parts))):
+            sys.modules.pop(name, None)
 
 
 def leaves(value: Any) -> list[Tensor]:

@@ -19,7 +19,7 @@ def _gumbel_max(logits, u):
 def _logits_and_uniforms(draw):
     first, *cases = [(draw(C), torch.special.ndtr(draw(K, C))) for K, C in ((6, 3), (40, 4), (60, 60), (300, 5))]
     steep = torch.tensor([0.0, 12.0, 18.0], dtype=torch.float64)  # only noise near its ends turns the order
-    ends = [[1 - 1e-9, 1e-7, 1e-12], [1 - 1e-5, 1e-3, 1e-300], [0.5, 1 - 1e-8, 0.5]]
+    ends = [[1 - 1e-9, 1e-7, 1e-12], [1 - 1e-5, 1e-3, 1e-300], [0.5, 1 - 1e-8, 0.5], [0.5, 1 - 1e-8, 1 - 3e-8]]
     return [
         first,
         (-900 + 0.05 * draw(4), torch.special.ndtr(draw(30, 4))),  # any noise turns their order

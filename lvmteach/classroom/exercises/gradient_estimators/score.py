@@ -13,10 +13,16 @@ def _score(logits):
     return torch.eye(len(logits)).to(logits) - pi
 
 
+@drawing
+def _logits(draw):
+    apart = 800.0 * torch.tensor([1, -1, 0])  # a probability of zero
+    return [(draw(3),), (1 + 2 * draw(5),), (900 + draw(4),), (draw(7) - 800,), (draw(3) + apart,)]
+
+
 score = Exercise(
     ask="Return the score of every class: the gradient of its log probability for the logits.",
     reference=_score,
-    cases=drawing(lambda draw: [(draw(3),), (1 + 2 * draw(5),), (900 + draw(4),), (draw(7) - 800,)]),
+    cases=_logits,
     misconceptions={
         "This is the Jacobian of the probabilities. The score is that of their logarithms: divide each row by its "
         "probability.": lambda logits: torch.softmax(logits, 0).diag()
