@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import graphs, recipes
+from benchmarks import gpu, graphs, recipes
 from benchmarks.two_parts import gradient_of
 from lvmteach.runtime import seeded
 
@@ -109,3 +109,24 @@ def test_the_time_that_is_given_sets_the_epochs():
     assert graphs._shortened("a", recipe, speed=100.0, seconds=100.0, runs=runs).epochs == 460  # 0.92 of 500
     assert graphs._shortened("a", recipe, speed=1.0, seconds=1.0, runs=runs).epochs == 10
     assert graphs._shortened("a", recipe, speed=1e6, seconds=100.0, runs=runs).epochs == 500
+
+
+def test_each_seed_of_the_table_has_a_warm_up_of_its_own(monkeypatch):
+    made = {
+        "warm": recipes.WarmUp(K=1, L=3, epochs=1, high=1e-3, seed=1, batch=10),
+        "bound": recipes.Recipe(K=2, L=3, epochs=1, high=0.0, low=0.0, seed=2, batch=10, start="warm"),
+    }
+    monkeypatch.setattr(gpu, "RECIPES", made)
+    found = gpu.trained(gpu.chosen(["bound"], both=True), images(), seconds=0.0)
+    assert list(found) == ["bound", "bound again"]
+    for name, recipe in (("bound", made["warm"]), ("bound again", gpu.again(made["warm"]))):
+        before = graphs.side_by_side({"warm": recipe}, images())["warm"].model
+        for p, q in zip(found[name].model.parameters(), before.parameters(), strict=True):
+            assert torch.equal(p, q)  # at a rate of zero
+
+
+def test_two_models_are_compared_image_by_image_and_seed_by_seed():
+    a = torch.tensor([1.0, 2.0, 3.0])
+    only, both = {"a": a, "b": a + 0.5}, {"a": a, "b": a + 0.5, "a again": a, "b again": a - 1}
+    assert list(gpu.comparisons(only)) == ["b above a: 0.500 +- 0.000"]
+    assert list(gpu.comparisons(both)) == ["b above a: 0.500 +- 0.000, and from the other seed -1.000 +- 0.000"]
