@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ class Verb(NamedTuple):
 def lab(arguments: list[str]) -> int:
     """Copy the course into a folder, or bring the copy up to date, and open JupyterLab there."""
     from lvmteach.classroom.publish import copies
+    from lvmteach.classroom.publish.present import run_instead
 
     parser = argparse.ArgumentParser(prog="lvmteach lab", description=VERBS["lab"].does)
     where = "where you work; default: the clone you are in, or ./lvmteach-course"
@@ -39,7 +39,7 @@ def lab(arguments: list[str]) -> int:
     if args.copy_only:
         return 0
     # What is left of the command line is JupyterLab's: --no-browser, --port=8888.
-    return subprocess.call(
+    return run_instead(
         [
             sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--ServerApp.root_dir={folder.resolve()}",
             "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", *jupyter,

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import re
 import shutil
 import site
+import socket
 import subprocess
 import sys
 import venv
@@ -73,11 +75,13 @@ def worked(sheet: Path) -> nbformat.NotebookNode:
 def test_from_the_wheel_to_the_points(department):
     lab = lvmteach(department, "lab", "my course", "--no-browser", "--port=0", "--allow-root")
     try:
-        assert any("/lab?token=" in line or "/lab/tree" in line for line in lab.stdout)  # it is up, and says where
+        at = next(line for line in lab.stdout if "/lab?token=" in line or "/lab/tree" in line)  # it is up, says where
     finally:
         lab.terminate()
         lab.wait()
         lab.stdout.close()
+    with socket.socket() as other:  # and ended when it was told to, no server left behind
+        assert other.connect_ex(("127.0.0.1", int(re.search(r":(\d+)/lab", at)[1]))) != 0
     sheets = sorted((department / "my course" / "exercises").glob("*.ipynb"))
     assert [s.name for s in sheets] == sorted(p.name for p in (ROOT / "exercises").glob("*.ipynb"))
     for sheet in sheets:

@@ -119,10 +119,15 @@ def main(arguments: list[str] | None = None) -> int:
     if not lecture.stages(Path.cwd()):
         raise SystemExit(f"no notebooks in notebooks/ below {Path.cwd()}: run from the project's root")
     # What is left of the command line is JupyterLab's: --no-browser, --port=8888.
-    whole = [*command(build(Path.cwd(), args.out, core_only=args.core)), *jupyter]
+    return run_instead([*command(build(Path.cwd(), args.out, core_only=args.core)), *jupyter])
+
+
+def run_instead(command: list[str]) -> int:
+    """Run a program in this one's place, so that Ctrl-C and a kill are the program's: JupyterLab ends its kernels."""
     if os.name == "posix":
-        os.execv(whole[0], whole)  # in this one's place, so that Ctrl-C is JupyterLab's, and it ends its kernels
-    return subprocess.call(whole)
+        sys.stdout.flush()  # what was said so far would be lost
+        os.execv(command[0], command)
+    return subprocess.call(command)
 
 
 if __name__ == "__main__":
