@@ -115,7 +115,7 @@ def make(name: str, recipe: Recipe, count: int) -> None:
     model, bound = trained(name, recipe, x)
     model = rounded(model)
     log_p = log_p_of_test(model, held_out(count), EVAL_K, kept_file(name, recipe, f"test{count}"))
-    ship(name, recipe, model, bound, log_p, data_hash(x))
+    ship(name, recipe, model, bound, log_p, x)
 
 
 def training_images() -> Tensor:
@@ -129,9 +129,9 @@ def rounded(model: VAE) -> VAE:
     return copy.deepcopy(model).half().float()
 
 
-def ship(name: str, recipe: Recipe, model: VAE, bound: float, log_p: Tensor, data: str) -> None:
-    """Put a model and its card into the package: what was measured of test images, (count,) nats, and how."""
-    count, steps_an_epoch = len(log_p), 60_000 // recipe.batch
+def ship(name: str, recipe: Recipe, model: VAE, bound: float, log_p: Tensor, x: Tensor) -> None:
+    """Put a model and its card into the package: log p of the test images, (count,) nats; x is what it learnt."""
+    count = len(log_p)
     test = held_out(count)
     tenth = log_p[:: max(1, count // 1000)]
     active = active_units(model, test.to(device()))
@@ -140,14 +140,14 @@ def ship(name: str, recipe: Recipe, model: VAE, bound: float, log_p: Tensor, dat
         "K": recipe.K,
         "L": recipe.L,
         "epochs": recipe.epochs,
-        "steps": recipe.epochs * steps_an_epoch,
+        "steps": recipe.epochs * (len(x) // recipe.batch),
         "start": recipe.start,
         "epochs_before": sum(earlier.epochs for earlier in lineage(recipe)[1:]),
         "schedule": recipe.schedule,
         "gradient": "doubly reparameterised" if recipe.doubly else "reparameterised",
         "seed": recipe.seed,
         "binarisation": "dynamic: a pixel is 1 with the probability of its grey value, drawn anew at each visit",
-        "data_sha256": data,
+        "data_sha256": data_hash(x),
         "train_bound": round(bound, 3),
         "test_log_likelihood": round(float(log_p.mean()), 3),
         "test_se": round(float(log_p.std() / math.sqrt(len(log_p))), 3),

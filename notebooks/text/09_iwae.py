@@ -604,7 +604,7 @@ assert landed.var() < plain.var()
 # Burda et al., Table 1: MNIST, dynamic binarisation, $-\log p(x)$ by $K = 5000$ on all test images, in brackets the active units. Half of it has one
 # stochastic layer; the other half has *two*, $p(x \mid h_1)\, p(h_1 \mid h_2)\, p(h_2)$. Nothing in the bound changes for them: $z = (h_1, h_2)$ has one weight.
 # Six models of these architectures come with the package, each with a card that says how it was made and what it reached. (Six minutes on a GPU, all at once;
-# on two cores it would be days.)
+# about a day and a half of one CPU core.)
 
 # %%
 PAPER = {"iwae_1": (86.76, "19"), "iwae_5": (85.54, "22"), "iwae_50": (84.78, "25")}  # one stochastic layer
@@ -633,7 +633,7 @@ assert np.abs(behind - [[0.02, 0.24, 0.52], [0.92, 1.42, 2.13]]).max() < 0.006
 # The order is the paper's: the larger $K$, the better, and two layers before one. With one layer ours are 0.02, 0.24 and 0.52 nats behind, with two 0.92, 1.42
 # and 2.13. What differs:
 #
-# - a fraction of the steps: a fifteenth for `iwae_1`, a forty-seventh for `two_50`;
+# - a fraction of the steps: a sixteenth for `iwae_1`, a forty-seventh for `two_50`;
 # - five times the batch, and a rate along half a cosine instead of $3^i$ passes at $10^{-3 - i/7}$, $i = 0, \dots, 7$;
 # - two things that came after the paper: doubly reparameterised gradients, and a warm-up, sixty passes in which the weight of the KL
 #   term rises from 0 to 1 (Sønderby et al. 2016).
@@ -642,7 +642,7 @@ assert np.abs(behind - [[0.02, 0.24, 0.52], [0.92, 1.42, 2.13]]).max() < 0.006
 # compared by paired differences, never by these errors (benchmarks/README.md has them, from 0.02 to 0.03 nats).
 #
 # What the second layer changes is the prior: $p(h_1) = \int p(h_1 \mid h_2)\, p(h_2)\, dh_2$ is no longer one Gaussian. Look at the brackets: our upper layer
-# has *one* unit in use, the paper's five to seven. So most of what a second layer can give has not been learnt here.
+# has *one* unit in use, the paper's five to seven. Much of the distance may lie there; we have not tested it.
 #
 # ## The running example
 #
