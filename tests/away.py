@@ -33,15 +33,50 @@ TAKE_A_NUMBER = (aten.masked_fill, aten.masked_fill_, aten.fill, aten.fill_, ate
 @contextmanager
 def away() -> Iterator[torch.device]:
     """As long as the block lasts there is one more device, and it is yielded."""
-    with _Functions(), _Operations(), torch.autograd.set_multithreading_enabled(False):  # a thread a device is slow
-        yield _there()
+    there, before = _there(), torch.away.devices
+    torch.away.devices = 1
+    try:
+        with _Functions(), _Operations(), torch.autograd.set_multithreading_enabled(False):  # a thread a device is slow
+            yield there
+    finally:
+        torch.away.devices = before
 
 
 @cache
 def _there() -> torch.device:
     # Once in a process, and not at the import: pytest imports this file where other tests run, too.
-    backend_registration._setup_privateuseone_for_python_backend("away")
+    backend_registration._setup_privateuseone_for_python_backend("away", _Backend())
     return torch.device("away", 0)
+
+
+class _Backend:
+    """What PyTorch asks of a kind of device, as of `torch.cuda`. Outside the block it is registered, and has none."""
+
+    devices = 0
+
+    def device_count(self) -> int:
+        return self.devices
+
+    def is_available(self) -> bool:
+        return self.devices > 0
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def current_device(self) -> int:
+        return 0
+
+    def _is_in_bad_fork(self) -> bool:
+        return False
+
+    def manual_seed_all(self, seed: int) -> None:
+        """Nothing to do: what is drawn comes from the CPU's stream."""
+
+    def get_rng_state(self, device: int) -> Tensor:
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state: Tensor, device: int) -> None:
+        """Nothing to do: whoever puts a device's stream back has put the CPU's back."""
 
 
 class _Away(Tensor):

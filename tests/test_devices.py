@@ -293,6 +293,21 @@ class _NothingIsAsserted(ast.NodeTransformer):
         return ast.Pass()
 
 
+@pytest.mark.skipif(GPU, reason="a GPU is no pretended device")
+def test_after_the_block_the_pretended_device_is_gone():
+    """It stays registered with PyTorch, and the tests that run next in this process must not meet it."""
+    with away() as there:
+        torch.zeros(1, device=there)
+        with torch.random.fork_rng():
+            inside = torch.rand(1, device=there).item()
+        assert torch.rand(1, device=there).item() == inside
+        assert torch.away.device_count() == 1
+    assert torch.away.device_count() == 0
+    with torch.random.fork_rng():
+        drawn = torch.rand(1)
+    assert torch.equal(torch.rand(1), drawn)
+
+
 @pytest.mark.notebooks
 @pytest.mark.timeout(900)  # minutes, where the machine is busy
 @pytest.mark.usefixtures("as_users_run_it")
