@@ -219,6 +219,13 @@ def test_a_case_that_must_be_refused():
     assert "should raise ValueError" in refuses.judge(lambda K: float(K)).message
 
 
+def test_a_single_number_may_be_a_float():
+    one = replace(exercise, reference=lambda log_w: log_mean_exp(log_w).mean(), misconceptions={})
+    assert torch.get_default_dtype() == torch.float32  # in which a float would lose half of its digits
+    assert one.judge(lambda log_w: float(log_mean_exp(log_w).mean())).status == "passed"
+    assert one.judge(lambda log_w: float(log_mean_exp(log_w.float()).mean())).status == "not yet"
+
+
 def test_an_endless_loop_ends_where_interrupts_are_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a process that a shell put into the background
     try:

@@ -64,5 +64,7 @@ def dtype_problem(ours: torch.dtype, theirs: torch.dtype) -> str:
 
 
 def as_tensor(value: Any) -> Tensor:
-    """A number or an array as a tensor without a graph."""
-    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
+    """A number or an array as a tensor without a graph; a float keeps its digits, whatever the default dtype is."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)

@@ -120,7 +120,7 @@ def an_argument(seen: Evidence) -> Diagnosis | None:
     for name, pairs in seen.wrong_parts.items():
         for at, argument in enumerate(seen.names):
             given = {i: seen.cases[i][at] if at < len(seen.cases[i]) else None for i in pairs}
-            given = {i: torch.tensor(x).double() if type(x) is float else x for i, x in given.items()}
+            given = {i: torch.tensor(x, dtype=torch.float64) if type(x) is float else x for i, x in given.items()}
             if len(pairs) > 1 and all(
                 isinstance(given[i], Tensor) and near(given[i].detach().double(), b) and b.numel()
                 for i, (_, b) in pairs.items()
