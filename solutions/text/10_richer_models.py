@@ -437,7 +437,8 @@ plots.show(fig, alt="The squared error falls as the rate grows, a convex curve: 
 # The logistic distribution function is $\mathrm{sigmoid}((v - m)/s)$. The count $x \in \{0, \dots, n\}$ gets what lies between $x - \frac12$ and $x + \frac12$; the first bin reaches
 # down to $-\infty$, the last up to $\infty$. Return the log of the mass.
 #
-# - `x`, `m`, `s` of one shape, floating point: `x` holds whole numbers, $s > 0$ is the scale itself; `n` a whole number, 1 or more.
+# - `x`, `m`, `s` of one shape, floating point: `x` holds whole numbers, $s > 0$ is the scale itself; `n` a whole number, 1 or more. Some
+#   counts lie hundreds of scales below the location.
 # - Result: that shape, nats.
 #
 # <details><summary>Hint 1</summary>

@@ -330,7 +330,7 @@ sentence_nll = check.sentence_nll(sentence_nll)
 #
 # Return what the decoder reads when it has to tell $x_1, \dots, x_T$. In training, the words marked in `hide` become `UNKNOWN`.
 #
-# - `x` $(B, T)$, `hide` $(B, T)$, truth values, one for each place *that is read*; `training`, `True` or `False`. `START` and `UNKNOWN` are numbers, imported above.
+# - `x` $(B, T)$, `hide` $(B, T)$, truth values, one for each place *that is read*, and False where `END` or `PAD` is; `training`, `True` or `False`. `START` and `UNKNOWN` are numbers, imported above.
 # - Result: $(B, T)$. `START` is never hidden; outside training nothing is.
 #
 # <details><summary>Hint 1</summary>

@@ -23,8 +23,9 @@ def _draws(draw):
     cases = [
         (1.4 * draw(K, B) - (900 if K == 6 else 2), draw(K, B, P) + 0.5, draw(K, B, Q) - 0.3) for K, B, P, Q in sizes
     ]
-    apart = torch.tensor([0.0, -900.0])  # no common maximum serves both data
-    return [*cases, (draw(4, 2) + apart, draw(4, 2, 3), draw(4, 2, 2)), (draw(3, 1), draw(3, 1, 1), draw(3, 1, 2))]
+    apart = draw(6, 2) - 900
+    apart[3, 1] += 900  # no common maximum serves both data, nor all draws
+    return [*cases, (apart, draw(6, 2, 3), draw(6, 2, 2)), (draw(3, 1), draw(3, 1, 1), draw(3, 1, 2))]
 
 
 def _share(log_w):

@@ -31,17 +31,19 @@ def _ripples(z):
     return torch.cos(1.7 * z).sum(-1) - 0.3 * (z - 0.6).square().sum(-1)
 
 
-def _far_away(z):
-    return _ripples(z) - 900
+def _stairs(z):
+    """Nearly flat, in steps of 3000 nats, each 20 wide along the sum of z."""
+    return torch.cos(1.7 * z).sum(-1) - 3000 * torch.floor(z.sum(-1) / 20 + 0.5)
 
 
 @drawing
 def _joints_and_noise(draw):
-    sizes = [(_valley, 3, 2, 4), (_ripples, 4, 3, 2), (_valley, 1, 4, 3), (_far_away, 6, 5, 2)]
-    return [
-        (joint, (0.5 * draw(B, L)).requires_grad_(), (0.3 * draw(B, L)).exp().requires_grad_(), draw(K, B, L))
-        for joint, K, B, L in sizes
-    ]
+    sizes = [(_valley, 3, 2, 4), (_ripples, 4, 3, 2), (_valley, 1, 4, 3), (_stairs, 7, 5, 2)]
+    cases = [(joint, 0.5 * draw(B, L), (0.3 * draw(B, L)).exp(), draw(K, B, L)) for joint, K, B, L in sizes]
+    _, mean, scale, _ = cases[-1]
+    mean += torch.tensor([0.0, 10.0, 20.0, -10.0, 5.0])[:, None]  # data on steps of their own, and one on an edge
+    scale[1] *= 1e-4
+    return [(joint, mean.requires_grad_(), scale.requires_grad_(), eps) for joint, mean, scale, eps in cases]
 
 
 def _weights_at(log_joint, mean, scale, eps, stopped=True):

@@ -22,16 +22,17 @@ def _jackknife(log_w):
 @drawing
 def _weights(draw):
     one_rules = draw(4, 3)
-    one_rules[2, 1] += 55
+    one_rules[2] += torch.tensor([0.0, 55.0, 3000.0])
     return [
         (draw(2, 3) - 1,),
         (1.5 * draw(3, 4) + 2,),
         (2 * draw(6, 2) - 3,),
         (one_rules,),
         (2 * draw(7, 5) - 900,),
-        (draw(4, 2) + torch.tensor([0.0, -900.0]),),
+        (draw(4, 2) + torch.tensor([0.0, -900.0]),),  # no common maximum serves both data
         (draw(3, 1),),
-    ]  # no common maximum serves both data
+        (draw(3, 2) - 300_000,),  # -10 000 is no stand-in for minus infinity
+    ]
 
 
 def _without(log_w):

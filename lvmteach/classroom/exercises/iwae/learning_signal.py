@@ -22,7 +22,7 @@ def _learning_signal(log_w):
 @drawing
 def _weights(draw):
     one_rules = 1.2 * draw(4, 3)
-    one_rules[1, 0] += 60  # all the others together are below rounding
+    one_rules[1] += torch.tensor([60.0, 0.0, 3000.0])  # all the others together are below rounding
     out_of_range = torch.tensor([[0.0], [-760.0], [-761.0]], dtype=torch.float64)  # and those beside a weight of 1
     return [
         (1.3 * draw(2, 3) - 1,),
@@ -31,10 +31,10 @@ def _weights(draw):
         (one_rules,),
         (out_of_range,),
         (3 * draw(6, 2) - 900,),
-        (draw(4, 2) + torch.tensor([0.0, -900.0]),),
+        (draw(4, 2) + torch.tensor([0.0, -900.0]),),  # no common maximum serves both data
         (draw(3, 1),),
-        (draw(3, 2) - 2000,),
-    ]  # no common maximum serves both data
+        (draw(3, 2) - 300_000,),  # -10 000 is no stand-in for minus infinity
+    ]
 
 
 def _without(log_w):

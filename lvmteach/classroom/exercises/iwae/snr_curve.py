@@ -27,7 +27,11 @@ def _gradients(draw):
         (torch.tensor(K).double(), sign * (1.4 + draw(T, 1, P).abs()) + (0.3 + draw(P) ** 2) * draw(T, R, P))
         for K, sign, (T, R, P) in zip(ladders, signs, sizes, strict=True)
     ]  # fmt: skip
-    return [*cases, (cases[0][0], 1e-7 * cases[0][1])]  # a trained model: small gradients, the same ratio
+    noise = draw(3, 6, 2)
+    noise -= noise.mean(1, keepdim=True)
+    signal = torch.tensor([[1e-5, 900.0], [3e-5, 400.0], [2e-5, 100.0]]).double()  # next to none, and next to no noise
+    extreme = torch.tensor([3.0, 5000.0, 70.0]).double(), signal[:, None] + torch.tensor([1.0, 0.01]) * noise
+    return [*cases, (cases[0][0], 1e-7 * cases[0][1]), extreme]  # a trained model: small gradients, the same ratio
 
 
 def _slope(x, y):

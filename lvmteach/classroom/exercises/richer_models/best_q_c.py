@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.richer_models.shared import _log_joint, _mixture
+from lvmteach.classroom.exercises.richer_models.shared import SMALL, _log_joint, _mixture, _rare_one
 
 
 def _best_q_c(m, r, log_pi, mu, s):
@@ -22,7 +24,8 @@ def _answers(draw):
     cases = [(draw(B, L), 0.5 * draw(B, L) - 0.3, *_mixture(draw, C, L)) for B, C, L in shapes]
     apart = draw(3, 2) + torch.tensor([[0.0], [60.0], [-90.0]])  # no common maximum serves all data
     far = 40 + draw(2, 2), draw(2, 2) / 3, *_mixture(draw, 3, 2)
-    return [*cases, far, (apart, draw(3, 2) / 3, *_mixture(draw, 4, 2))]
+    rare = SMALL * draw(2, 1), math.log(SMALL) + draw(2, 1) / 3, *_rare_one(draw)
+    return [*cases, far, (apart, draw(3, 2) / 3, *_mixture(draw, 4, 2)), rare]
 
 
 def _by_log_density(m, r, log_pi, mu, s):

@@ -22,7 +22,10 @@ def _beta_loss(log_lik, mu, s, beta):
 def _batches(draw):
     shapes = [(1, 2, 3, 4.0), (3, 4, 2, 0.25), (2, 5, 3, 1.0), (5, 1, 2, 10.0)]
     cases = [(3 * draw(K, B) - 80, draw(B, L), 0.5 * draw(B, L) - 0.4, beta) for K, B, L, beta in shapes]
-    return [*cases, (3 * draw(2, 4) - 80, 0.1 * draw(4, 2), 0.1 * draw(4, 2), 2.0)]  # codes that say little
+    little = 3 * draw(2, 4) - 80, 0.1 * draw(4, 2), 0.1 * draw(4, 2), 2.0  # codes that say little
+    nothing = torch.tensor([1.0, 1.0, 0.0])[:, None]  # the last q is the prior
+    narrow = draw(2, 3) + 52, nothing * draw(3, 2), nothing * (draw(3, 2) - 12), 3.3  # and a loss near zero
+    return [*cases, little, narrow, (draw(3, 2) - 2, 9 * draw(2, 4), draw(2, 4) + 6, 1.0)]  # and wide ones
 
 
 def _by_torch(log_lik, mu, s, beta):

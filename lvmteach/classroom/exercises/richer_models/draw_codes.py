@@ -18,9 +18,11 @@ def _draw_codes(u, eps, log_pi, mu, s):
 def _noise(draw):
     shapes = [(3, 2, 2), (5, 4, 1), (8, 3, 3), (20, 5, 2)]
     cases = [(torch.special.ndtr(draw(N)), draw(N, L), *_mixture(draw, C, L)) for N, C, L in shapes]
-    _, _, _, mu, s = cases[0]
-    half = torch.tensor([0.3, 0.5, 0.9], dtype=torch.float64)  # one of them at the end of the first component's share
-    return [*cases, (half, draw(3, 2), torch.full((2,), 0.5, dtype=torch.float64).log(), mu, s)]
+    u, eps, log_pi, mu, s = cases[0]
+    cases[0] = u, eps, log_pi.flip(0), mu, s  # the smaller share first
+    half = torch.full((2,), 0.5, dtype=torch.float64).log()
+    u = torch.tensor([0.3, 0.5, 0.5 + 1e-9, 0.9], dtype=torch.float64)  # at the end of the first share, and behind it
+    return [*cases, (u, draw(4, 2), half, mu, s)]
 
 
 def _by_searching(u, eps, log_pi, mu, s):

@@ -20,8 +20,10 @@ def _draws(draw):
     for K, B, D in ((2, 2, 3), (4, 3, 5), (6, 1, 4), (5, 4, 2)):
         x, missing = (draw(B, D) > 0).double(), draw(B, D) > -0.3
         cases.append((x, missing, 2 * draw(K, B) - (900 if K == 5 else 30), torch.sigmoid(2 * draw(K, B, D))))
-    x, missing, log_w, p = cases[1]
-    return [*cases, (x, missing, log_w + torch.tensor([0.0, -900.0, 700.0]), p)]  # no common maximum serves all data
+    x, missing, log_w, _ = cases[1]
+    log_w = log_w + torch.tensor([0.0, -900.0, 700.0])  # no common maximum serves all data, nor all draws
+    log_w[:-1] -= 3000
+    return [*cases, (draw(3, 5), missing, log_w, 3 * draw(4, 3, 5))]  # pixels that are real numbers
 
 
 def _by_log_sum(x, missing, log_w, p):

@@ -23,7 +23,7 @@ def _tables(draw):
         mean, z = 2 * draw(N), None
         z = mean + 0.6 * draw(N)
         cases.append((-((z[:, None] - mean) ** 2) / 0.72 - 0.4,))
-    apart = cases[2][0] + torch.linspace(0, -900, 6)[:, None]  # no common maximum serves all draws
+    apart = cases[2][0] + torch.linspace(0, -900, 6)[:, None] + torch.linspace(-3000, 0, 6)  # draws, and data
     crossed = cases[1][0].roll(1, 1)  # each z_n near another datum: the estimate is negative
     return [*cases, (cases[1][0] - 800,), (apart,), (crossed,), (torch.full((4, 4), -1.5, dtype=torch.float64),)]
 

@@ -22,8 +22,9 @@ def _counts(draw):
         x = (torch.special.ndtr(draw(*shape)) * (n + 1)).floor().clamp(max=n)
         x.flatten()[0], x.flatten()[-1] = 0.0, float(n)  # both edges
         cases.append((x, n * torch.special.ndtr(draw(*shape)), n / 5 * (0.3 * draw(*shape)).exp(), n))
-    low = torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64)  # far from the location: a floor or an epsilon shows
-    return [*cases, (low, low + 20.5 + 0.3 * draw(3), torch.ones_like(low), 16)]
+    low = torch.tensor([2.0, 5.0, 4.0, 7.0, 3.0], dtype=torch.float64)
+    below = torch.tensor([20.5, 30.0, 80.0, 300.0, 0.502], dtype=torch.float64)  # a floor or an epsilon shows
+    return [*cases, (low, low + below, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.001], dtype=torch.float64), 16)]
 
 
 def _in_logs(x, m, s, n):
@@ -35,8 +36,8 @@ def _in_logs(x, m, s, n):
 def _by_edges(x, m, s, n):
     inf = torch.tensor(torch.inf, dtype=x.dtype)
     high, low = torch.where(x < n, x + 0.5, inf), torch.where(x > 0, x - 0.5, -inf)
-    cdf = lambda v: (1 + torch.tanh((v - m) / (2 * s))) / 2  # noqa: E731
-    return (cdf(high) - cdf(low)).log()
+    above, below = (1 / (1 + ((m - v) / s).exp()) for v in (high, low))
+    return (above - below).log()
 
 
 def _inner(x, m, s, n):

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.richer_models.shared import _log_joint, _log_normal, _mixture
+from lvmteach.classroom.exercises.richer_models.shared import SMALL, _log_joint, _log_normal, _mixture, _rare_one
 
 
 def _log_prior(z, log_pi, mu, s):
@@ -23,7 +23,10 @@ def _codes(draw):
     cases = [(draw(B, L), *_mixture(draw, C, L)) for B, C, L in shapes]
     far = 60 + draw(3, 2)  # where every density is zero to a computer
     apart = draw(3, 2) + torch.tensor([[0.0], [60.0], [-90.0]])  # no common maximum serves all codes
-    return [*cases, (far, *_mixture(draw, 3, 2)), (apart, *_mixture(draw, 4, 2))]
+    log_pi, mu, s = _mixture(draw, 3, 6)
+    near = mu[:2] + draw(2, 6) / 3, log_pi, mu, s / 5 - 1  # log densities near zero: constants of single precision show
+    rare = SMALL * draw(3, 1), *_rare_one(draw)
+    return [*cases, (far, *_mixture(draw, 3, 2)), (apart, *_mixture(draw, 4, 2)), near, rare]
 
 
 def _by_torch(z, log_pi, mu, s):

@@ -25,7 +25,9 @@ def _holes(draw):
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     log_x, missing, *rest = cases[2]
     apart = log_x + torch.tensor([[0.0], [-900.0]])  # no common maximum serves both data
-    return [*cases, (cases[0][0], nothing, *cases[0][2:]), (apart, torch.zeros_like(missing), *rest)]
+    apart[:2] -= 800  # nor all draws
+    near_zero = -draw(7, 2, 3).abs(), draw(2, 3) > 0, draw(7, 2) + 1, draw(7, 2)  # single precision shows
+    return [*cases, (cases[0][0], nothing, *cases[0][2:]), (apart, torch.zeros_like(missing), *rest), near_zero]
 
 
 def _by_product(log_x, missing, log_z, log_q):

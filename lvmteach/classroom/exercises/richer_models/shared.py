@@ -20,3 +20,12 @@ def _log_joint(z, log_pi, mu, s):
 def _mixture(draw, C, L):
     """log weights (C,), means and log scales (C, L)."""
     return torch.log_softmax(draw(C), 0), 2 * draw(C, L), 0.5 * draw(C, L) - 0.3
+
+
+def _rare_one(draw):
+    """A mixture on a line, in small units: the component at zero is rare, and near zero as likely as the others."""
+    log_pi = torch.log_softmax(torch.tensor([-30.0, 0.0, 0.0], dtype=torch.float64), 0)
+    return log_pi, SMALL * torch.tensor([[0.0], [7.8], [-7.8]], dtype=torch.float64), math.log(SMALL) + draw(3, 1) / 50
+
+
+SMALL = 1e-9  # where a number added for safety shows

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.richer_models.shared import _log_joint, _log_normal
+from lvmteach.classroom.exercises.richer_models.shared import SMALL, _log_joint, _log_normal
 
 
 def _vamp_log_prob(z, u, encode):
@@ -18,12 +18,12 @@ def _vamp_log_prob(z, u, encode):
     return torch.logsumexp(log_q.sum(-1), 1) - math.log(len(u))
 
 
-def _encoder(draw, D, L):
+def _encoder(draw, D, L, unit=1.0):
     W, b = draw(D, 2 * L), draw(2 * L) / 2
 
     def encode(x):
         mu, s = (x @ W + b).chunk(2, -1)
-        return mu, s / 3 - 1
+        return unit * mu, s / 3 - 1 + math.log(unit)
 
     return encode
 
@@ -34,7 +34,10 @@ def _pseudo_inputs(draw):
     cases = [(draw(B, L), torch.sigmoid(draw(C, D)), _encoder(draw, D, L)) for B, C, D, L in shapes]
     far = 50 + draw(2, 2), torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2)
     apart = draw(3, 2) + torch.tensor([[0.0], [60.0], [-90.0]])  # no common maximum serves all codes
-    return [*cases, far, (apart, torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2))]
+    small = SMALL * draw(3, 2), draw(5, 4), _encoder(draw, 4, 2, SMALL)  # pseudo-inputs are any numbers
+    W, u = draw(3, 4) / 5, draw(7, 3)  # log densities near zero: constants of single precision show
+    near = u[:2] @ W + draw(2, 4) / 5, u, lambda x: (x @ W, x @ W / 9 - 1.1)
+    return [*cases, far, (apart, torch.sigmoid(draw(3, 4)), _encoder(draw, 4, 2)), small, near]
 
 
 def _by_loop(z, u, encode):

@@ -18,10 +18,10 @@ def _water_level(eigenvalues, beta, noise):
 
 @drawing
 def _spectra(draw):
-    cases = [(torch.tensor([4.0, 1.0, 0.25]).double(), 2.0, 0.5)]
+    cases = [(torch.tensor([4.0, 1 + 1e-8, 1.0, 0.25], dtype=torch.float64), 2.0, 0.5)]  # two of them at the level
     for D, beta, noise in ((3, 1.0, 0.3), (5, 3.0, 0.2), (4, 0.5, 0.8), (6, 8.0, 1.0)):
         cases.append((draw(D).exp().sort(descending=True).values, beta, noise))
-    return [*cases, (draw(5).exp(), 0.7, 0.9)]  # in no order
+    return [*cases, (1e-6 * draw(5).exp().sort(descending=True).values, 0.7, 1e-6)]  # in small units
 
 
 def _by_where(eigenvalues, beta, noise):

@@ -18,12 +18,13 @@ def _decoder_input(x, hide, training):
 
 @drawing
 def _cases(draw):
-    """`hide` is True at every first place: that is where START stands."""
+    """`hide` is True at every first place, where START stands, and at no END or PAD: whether they go is not asked."""
     cases = []
     for number, (B, T) in enumerate(((2, 4), (3, 6), (4, 5), (3, 7))):
-        hide = draw(B, T) > 0
+        hide, x = draw(B, T) > 0, _sentences(draw, B, T)
         hide[:, 0] = True
-        cases.append((_sentences(draw, B, T), hide, number % 2 == 0))
+        hide[:, 1:] &= x[:, :-1] > UNKNOWN
+        cases.append((x, hide, number % 2 == 0))
     return cases
 
 

@@ -25,7 +25,14 @@ def _cases(draw):
     cases = [(_symbols(draw, T, V), *_chain(draw, C, V)) for T, C, V in sizes]
     start, transition, emission = _chain(draw, 3, 2)
     sure = 0.001 * emission + torch.tensor([0.999, 0.0], dtype=torch.float64)
-    return [*cases, (torch.zeros(4).long(), start, transition, sure)]  # p(x) is nearly 1: single precision shows
+    cases.append((torch.zeros(4).long(), start, transition, sure))  # p(x) is nearly 1: single precision shows
+    off = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    start, transition, emission = _chain(draw, 2, 2)
+    stays, tells = (torch.eye(2) + p * off for p in (1e-150, 1e-250))  # to move is rare, and to be wrong is rarer
+    at_first = torch.tensor([1e-40, 1.0], dtype=torch.float64)
+    cases.append((torch.tensor([0, 0, 1, 1, 1, 0, 0, 0]), at_first, stays, tells))
+    rare = 1e-200 * emission[:, :1]  # sixty times
+    return [*cases, (torch.zeros(60).long(), start, transition, torch.cat([rare, 1 - rare], 1))]
 
 
 def _in_plain_numbers(x, start, transition, emission, before=lambda A: A, first=True):

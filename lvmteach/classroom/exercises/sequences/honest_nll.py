@@ -18,7 +18,9 @@ def _honest_nll(log_w):
 def _cases(draw):
     sizes = ((2, 2, 1, -20), (5, 3, 2, -20), (8, 4, 3, -40), (3, 6, 40, -1200))
     cases = [(level + scale * draw(K, B) + 2 * draw(B),) for K, B, scale, level in sizes]
-    return [*cases, (draw(4, 3) + torch.tensor([0.0, -900.0, -1800.0]),)]  # no common maximum serves all data
+    apart = draw(6, 3) + torch.tensor([0.0, -900.0, -1200.0])  # no common maximum serves all data
+    apart[:-1, 0] -= 1200  # nor all samples
+    return [*cases, (apart,), (draw(7, 3) + 0.5,)]  # near zero: single precision shows
 
 
 def _by_loop(log_w):

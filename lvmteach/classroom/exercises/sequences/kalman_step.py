@@ -22,7 +22,9 @@ def _cases(draw):
         return root @ root.T + 0.3 * torch.eye(n, dtype=torch.float64)
 
     sizes = ((1, 1), (2, 1), (2, 3), (3, 2))
-    return [(draw(L), spd(L), 2 * draw(D), draw(L, L), spd(L), draw(D, L), spd(D)) for L, D in sizes]
+    cases = [(draw(L), spd(L), 2 * draw(D), draw(L, L), spd(L), draw(D, L), spd(D)) for L, D in sizes]
+    m, P, x, A, Q, W, R = cases[-1]
+    return [*cases, (m, 1e-12 * P, x, A, 1e-12 * Q, W, 1e-12 * R)]  # next to no noise: a number added for safety shows
 
 
 def _with(m, P, x, A, Q, W, R, predict_mean=True, early=True, late=False, turn=lambda A: A, innovation=True):

@@ -18,7 +18,8 @@ def _sentence_nll(logits, x):
 @drawing
 def _cases(draw):
     cases = [(2 * draw(B, T, WORDS), _sentences(draw, B, T)) for B, T in ((2, 4), (3, 6), (4, 5), (5, 9))]
-    return [*cases, (400 * draw(3, 5, WORDS), _sentences(draw, 3, 5))]  # a decoder that is sure, and wrong
+    sure = 1000 * draw(3, 5, WORDS) + 2000 * draw(3, 5, 1)  # and wrong; no common maximum serves all places
+    return [*cases, (sure, _sentences(draw, 3, 5))]
 
 
 def _told(logits, x):
@@ -30,6 +31,11 @@ def _by_loop(logits, x):
     return torch.stack(
         [-sum(log_p[b, t, word] for t, word in enumerate(row) if word != PAD) for b, row in enumerate(x.tolist())]
     )
+
+
+def _to_its_end(logits, x):
+    so_far = _told(logits, x).cumsum(1)
+    return torch.stack([-log_p[row.index(END)] for log_p, row in zip(so_far, x.tolist(), strict=True)])
 
 
 sentence_nll = Exercise(
@@ -61,6 +67,7 @@ sentence_nll = Exercise(
     },
     also_right=[
         _by_loop,
+        _to_its_end,
         lambda logits, x: F.cross_entropy(logits.transpose(1, 2), x, ignore_index=PAD, reduction="none").sum(1),
     ],
 )

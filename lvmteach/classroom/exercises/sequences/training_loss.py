@@ -20,7 +20,9 @@ def _cases(draw):
         kl = draw(B).abs() * 2
         kl[0], kl[1] = 0.1, 4.5
         cases.append((-20 + 3 * draw(B), kl, beta, free))
-    return cases
+    log_lik, kl = -draw(4).abs(), draw(4).abs()  # a loss near zero: single precision shows
+    kl[1] = 0
+    return [*cases, (log_lik, kl, 2.3, 3.3), (log_lik, kl, 2.3, 0.01), (log_lik, kl, 0.0, 0.1)]
 
 
 training_loss = Exercise(
