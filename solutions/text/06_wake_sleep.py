@@ -26,7 +26,7 @@
 # | $p(z_T)$ | `prior` | $L_T$ | logits of the top layer's coins |
 # | $p(z_t \mid z_{t+1})$ | `generative` | | one pair (weight, bias) for each layer it makes; `generative[0]` makes $x$ |
 # | $q(z_{t+1} \mid z_t)$ | `recognition` | | one pair (weight, bias) for each layer it makes; `recognition[0]` reads $x$ |
-# | $W, b$ | `weight`, `bias` | $I \times O$, $O$ | a layer of $O$ coins with logits $\text{given}\, W + b$ |
+# | $W, b$ | `weight`, `bias` | $I \times O$, $O$ | a layer of $O$ coins with logits $\text{given}\, W + b$, some hundreds at most but in 06.4 and 06.5 |
 # | $u$ | `u` | $B \times O$ | uniform numbers between 0 and 1 |
 # | $\log w_k$ | `log_w` | $K \times B$ | $\log p(x, z_k) - \log q(z_k \mid x)$, nats |
 #

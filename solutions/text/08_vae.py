@@ -309,7 +309,7 @@ check.slide_name(answer)
 # $$\frac1K \sum_{k=1}^K \log p(x \mid z_k) \;-\; \operatorname{KL}\big(q(z \mid x)\,\|\,p(z)\big), \qquad z_k \sim q(z \mid x).$$
 #
 # - `x` $(B, D)$; `mu` and `s` $(B, L)$; `eps` $(K, B, L)$; `decode`, a function from $z$ $(\dots, L)$ to logits
-#   $(\dots, D)$.
+#   $(\dots, D)$, large ones as in exercise 08.1.
 # - Result: $(B)$, in nats. It is a bound, to be made large, and gradients pass through it.
 #
 # <details><summary>Hint 1</summary>

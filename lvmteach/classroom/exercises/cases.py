@@ -62,6 +62,19 @@ def with_old_gradients(cases: Sequence[tuple]) -> Iterator[tuple]:
             yield given
 
 
+# Logits of coins: a fair one, some all but sure, and none that float32 can hold.
+ODDS = torch.tensor([0.0, 16.3, -16.3, 5.7, -1.3], dtype=torch.float64)
+
+
+def beside_the_odds(draw: Callable[..., Tensor], rows: int, logits: Tensor) -> Tensor:
+    """Uniform numbers (rows, coins), hardly above or below each coin's probability; those of a fair one at times on it.
+
+    They tell u < p from u <= p, from single precision, and from a probability that was kept away from 0 and 1.
+    """
+    side = draw(rows, len(logits))
+    return torch.sigmoid(logits + 1e-7 * torch.where(logits == 0, side.round(), side.sign()))
+
+
 class Stream:
     """What can be gone through once, as a generator can; each copy begins at the start.
 

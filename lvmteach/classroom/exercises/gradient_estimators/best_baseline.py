@@ -17,7 +17,8 @@ best_baseline = Exercise(
     ask="Return the baseline of least variance for each parameter, estimated from K draws.",
     reference=_best_baseline,
     cases=drawing(lambda draw: [(2 + draw(4), draw(4, 3)), (draw(7) - 3, 0.5 + 2 * draw(7, 2)),
-                                 (9 + draw(5), draw(5, 5)), (40 * draw(30), 0.1 * draw(30, 4))]),
+                                 (9 + draw(5), draw(5, 5)), (40 * draw(30), 0.1 * draw(30, 4)),
+                                 (draw(6), torch.tensor([1e-10, 1, 1e8]).double() * draw(6, 3))]),
     misconceptions={
         "This is the mean of f. Draws with a large score weigh more: weight f by the score's square.": (
             lambda f_z, scores: f_z.mean() + 0 * scores[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.distributions import Bernoulli
 
-from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.cases import ODDS, beside_the_odds, drawing
 from lvmteach.classroom.exercises.engine import Exercise
 
 
@@ -25,11 +25,12 @@ def _joint_of(a, B):
 def _posteriors(draw):
     shapes = [(2, 1), (3, 2), (5, 4), (40, 3), (200, 6)]
     cases = [(_joint_of(draw(L), draw(L, L)), draw(L), torch.special.ndtr(draw(K, L))) for K, L in shapes]
-    log_joint, logits, u = cases[2]
+    log_joint, logits, _ = cases[2]
     another, _, numbers = cases[3]
-    sure = torch.tensor([45.0, -50.0, 0.3], dtype=logits.dtype)
-    fair = (log_joint, 0 * logits, (4 * u).round() / 4)  # u = p here and there
-    return [*cases, fair, (another, sure, numbers)]
+    sure, numbers = torch.tensor([45.0, -25.0, 0.3], dtype=logits.dtype), numbers.clone()
+    numbers[0, 1] = 1e-12  # and falls against its odds
+    many = (lambda z: z.mean(-1), 0.1 * draw(1200), torch.special.ndtr(draw(3, 1200)))  # q(z) underflows
+    return [*cases, (log_joint, ODDS[:4], beside_the_odds(draw, 5, ODDS[:4])), (another, sure, numbers), many]
 
 
 def _parts(log_joint, logits, u):
@@ -85,7 +86,7 @@ elbo_gradient = Exercise(
         ),
         "You differentiated for the probability. For a logit the score is z - sigmoid(logit).": (
             lambda log_joint, logits, u: (
-                _elbo_gradient(log_joint, logits, u) / (torch.sigmoid(logits) * torch.sigmoid(-logits))
+                _elbo_gradient(log_joint, logits, u) / (torch.sigmoid(logits) * (1 - torch.sigmoid(logits)))
             )
         ),
         "The coins fall the wrong way: u < p happens with probability p.": (

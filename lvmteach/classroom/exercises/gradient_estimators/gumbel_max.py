@@ -20,6 +20,9 @@ def _logits_and_uniforms(draw):
     first, *cases = [(draw(C), torch.special.ndtr(draw(K, C))) for K, C in ((6, 3), (40, 4), (60, 60), (300, 5))]
     steep = torch.tensor([0.0, 12.0, 18.0], dtype=torch.float64)  # only noise near its ends turns the order
     ends = [[1 - 1e-9, 1e-7, 1e-12], [1 - 1e-5, 1e-3, 1e-300], [0.5, 1 - 1e-8, 0.5], [0.5, 1 - 1e-8, 1 - 3e-8]]
+    steeper = torch.tensor([0.0, 29.5, 33.55], dtype=torch.float64)  # a small number in either logarithm turns it
+    far_ends = [[1 - 1e-13, 0.5, 1e-300], [0.5, 0.5, 1e-18]]
+    nearly_tied = torch.tensor([[0.2 + 1e-7, 0.4], [0.2 - 1e-7, 0.4]], dtype=torch.float64)  # noise
     return [
         first,
         (-900 + 0.05 * draw(4), torch.special.ndtr(draw(30, 4))),  # any noise turns their order
@@ -30,6 +33,8 @@ def _logits_and_uniforms(draw):
             torch.special.ndtr(draw(8, 2)),
         ),  # never the second class
         (steep, torch.tensor(ends, dtype=torch.float64)),
+        (steeper, torch.tensor(far_ends, dtype=torch.float64)),
+        (torch.tensor([900.3, 900.1], dtype=torch.float64), torch.exp(-torch.exp(-nearly_tied))),
     ]
 
 
@@ -83,6 +88,8 @@ gumbel_max = Exercise(
         ),
         "1 - u is as uniform as u, so your shares are right. The check compares draw by draw: solve for a with u "
         "itself.": lambda logits, u: (logits - (-(1 - u).log()).log()).argmax(-1),
+        "Somewhere you use single precision: it rounds u near one, and loses the noise beside large logits. Keep "
+        "float64.": lambda logits, u: (logits.float() - (-u.float().log()).log()).argmax(-1),
         "You drew random numbers of your own. Use the uniform numbers that are given.": (
             lambda logits, u: torch.multinomial(torch.softmax(logits, 0), len(u), replacement=True)
         ),

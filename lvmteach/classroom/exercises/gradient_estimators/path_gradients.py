@@ -24,7 +24,11 @@ def _cubic_slope(z):
 def _paths(draw):
     shapes = [(4, 1), (5, 3), (7, 2), (3, 4)]
     slopes = [_sine_slope, _cubic_slope, _sine_slope, _cubic_slope]
-    return [(slope, 0.4 + draw(D), draw(D).exp() / 2, draw(K, D)) for slope, (K, D) in zip(slopes, shapes, strict=True)]
+    cases = [
+        (slope, 0.4 + draw(D), draw(D).exp() / 2, draw(K, D)) for slope, (K, D) in zip(slopes, shapes, strict=True)
+    ]
+    slope, mean, scale, eps = cases[1]
+    return [*cases, (slope, mean, torch.tensor([1e-9, 1.0, 30.0]).to(scale), eps)]  # scales far apart
 
 
 def _path_gradients_by_autograd(slope, mean, scale, eps):

@@ -15,7 +15,7 @@ def _score(logits):
 
 @drawing
 def _logits(draw):
-    apart = 800.0 * torch.tensor([1, -1, 0])  # a probability of zero
+    apart = 800.0 * torch.tensor([0, -1, 1])  # a probability of zero
     return [(draw(3),), (1 + 2 * draw(5),), (900 + draw(4),), (draw(7) - 800,), (draw(3) + apart,)]
 
 

@@ -16,8 +16,11 @@ def _surrogate(f_z, log_q):
 
 @drawing
 def _values_and_log_probs(draw):
-    shapes = [(3,), (5, 2), (4, 2, 3), (1, 2)]
-    return [((2 + draw(*s)).requires_grad_(), (draw(*s) - 1.3).requires_grad_()) for s in shapes]
+    shapes = [(3,), (5, 2), (4, 2, 3), (1, 2), (6, 2)]
+    cases = [(1 + 2 * draw(*s), draw(*s) - 1.3) for s in shapes]
+    f_z, log_q = cases[-1]
+    f_z[0], log_q[0, 0], log_q[1:] = 0, 0, 900 * draw(5, 2)  # densities in many dimensions, large and small
+    return [(f_z.requires_grad_(), log_q.requires_grad_()) for f_z, log_q in cases]
 
 
 def _surrogate_by_loop(f_z, log_q):

@@ -19,6 +19,13 @@ def _decode_grid(decode, n):
     return torch.sigmoid(decode(z))
 
 
+@drawing
+def _decoders(draw):
+    cases = [(_decoder(draw, 2, D), n) for n, D in ((2, 3), (3, 5), (4, 2), (1, 4), (7, 3), (30, 1))]
+    decode = _decoder(draw, 2, 4)
+    return [*cases, (lambda z: 20 * decode(z), 5)]  # pixels that are all but sure
+
+
 def _grid_with(side=None, points=None, link=torch.sigmoid):
     """A misconception: other coordinates along a side, another order of the points, or no probabilities."""
 
@@ -44,9 +51,7 @@ def _grid_by_meshgrid(decode, n):
 decode_grid = Exercise(
     ask="Return the decoder's images on a grid of n x n equally probable cells of the plane, from the top left.",
     reference=_decode_grid,
-    cases=drawing(
-        lambda draw: [(_decoder(draw, 2, D), n) for n, D in ((2, 3), (3, 5), (4, 2), (1, 4), (7, 3), (30, 1))]
-    ),
+    cases=_decoders,
     misconceptions={
         "These are logits. An image needs the probability of each pixel.": _grid_with(link=lambda logits: logits),
         "These are black and white draws. The mean of p(x|z) is what to show: the probabilities themselves.": (

@@ -34,8 +34,8 @@ def _images_and_codes(draw):
             (_binary(draw(B, D)), mu.requires_grad_(), s.requires_grad_(), draw(K, B, L), _decoder(draw, L, D))
         )
     decode = _decoder(draw, 2, 6)
-    mu, s = draw(4, 2), draw(4, 2) - 1
-    surely = (_binary(draw(4, 6)), mu.requires_grad_(), s.requires_grad_(), draw(3, 4, 2), lambda z: 60 * decode(z))
+    mu, s = draw(4, 2), draw(4, 2) - torch.tensor([[-3.0], [1], [1], [14]]).double()  # wide to narrow
+    surely = (_binary(draw(4, 6)), mu.requires_grad_(), s.requires_grad_(), draw(3, 4, 2), lambda z: 300 * decode(z))
     return [*cases, surely]
 
 

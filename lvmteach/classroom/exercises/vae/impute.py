@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.cases import ODDS, beside_the_odds, drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.vae.shared import _binary, _decoder, _sample
 
@@ -38,13 +38,18 @@ def _holes(draw):
         cases.append(
             (x, missing, _encoder(draw, D, L), _decoder(draw, L, D), draw(T, B, L), torch.special.ndtr(draw(T, B, D)))
         )
-    x, missing, encode, _, eps, u = cases[1]
-    return [*cases, (x, missing, encode, _fair, eps, (4 * u).round() / 4)]
+    x, missing, encode, decode, eps, u = cases[1]
+    missing[0], missing[1] = True, False  # all of one image, and nothing of another
+    narrow = (x, missing, lambda x: (encode(x)[0], encode(x)[1] - 14), decode, eps, u)
+    return [*cases, narrow, (x, missing, encode, _of_odds, eps, beside_the_odds(draw, 12, NINE).reshape(u.shape))]
 
 
-def _fair(z):
-    """A decoder to fair coins: u = p here and there."""
-    return z.new_zeros(*z.shape[:-1], 9)
+NINE = ODDS.repeat(2)[:9]
+
+
+def _of_odds(z):
+    """A decoder that does not look at z."""
+    return NINE.expand(*z.shape[:-1], 9)
 
 
 def _impute_with(code=_sample, fill=None, again=True, every=None, average=None, at_last=None):

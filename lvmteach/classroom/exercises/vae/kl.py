@@ -18,7 +18,7 @@ def _codes(draw):
     return [
         *cases,
         (prior, prior.clone()),
-        (40 + draw(2, 5), draw(2, 5) - 30),
+        (40 + draw(2, 30), draw(2, 30) + torch.tensor([[-30.0], [20.0]]).double()),
         (0.003 * draw(3, 4), 0.003 * draw(3, 4)),
     ]
 

@@ -21,7 +21,10 @@ def _kl_by_draws(mu, s, eps):
 @drawing
 def _codes_and_noise(draw):
     shapes = [(4, 2, 3), (3, 5, 2), (6, 1, 4), (1, 3, 2), (2, 4, 1)]
-    return [(0.4 + draw(*shape[1:]), 0.6 * draw(*shape[1:]) - 0.3, draw(*shape)) for shape in shapes]
+    cases = [(0.4 + draw(*shape[1:]), 0.6 * draw(*shape[1:]) - 0.3, draw(*shape)) for shape in shapes]
+    mu, s, eps = cases[0]
+    far, narrow = torch.tensor([[60.0], [0.0]]).to(mu), torch.tensor([[-3.0], [14.0]]).to(s)
+    return [*cases, (mu + far, s - narrow, eps)]  # beyond the range of a density, and next to no width
 
 
 def _kl_by_loop_over_draws(mu, s, eps):

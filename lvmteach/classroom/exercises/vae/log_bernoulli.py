@@ -14,17 +14,17 @@ from lvmteach.classroom.exercises.vae.shared import _binary, _log_bernoulli, _lo
 @drawing
 def _pixels_and_logits(draw):
     cases = [(_binary(draw(*x)), 2 * draw(*logits)) for x, logits in (((2, 3), (2, 3)), ((4, 5), (4, 5)))]
-    cases.append((_binary(draw(3, 4)), 3 * draw(2, 3, 4)))
+    cases.append((_binary(draw(3, 4)), 9 * draw(2, 3, 4)))
+    cases += [(torch.full((2, 4), pixel).double(), draw(2, 4)) for pixel in (0.0, 1.0)]
     sure = 800 * torch.tensor([[1, -1, 1, -1, 1, -1], [1, 1, -1, -1, -1, 1]], dtype=torch.float64)
     right_but_for_two = _binary(sure)
     right_but_for_two[0, 1] = 1 - right_but_for_two[0, 1]
     right_but_for_two[1, 0] = 1 - right_but_for_two[1, 0]
-    grey, bytes_left = _binary(draw(3, 4)), _binary(draw(3, 4))
-    grey[1, 2], bytes_left[2, 0] = 0.5, 255  # one pixel of one image
-    faint = _binary(draw(3, 4))
-    faint[0, 1], faint[2, 3] = 1 / 255, 254 / 255
-    refused = [(torch.special.ndtr(draw(2, 5)), draw(2, 5))]
-    refused += [(x, draw(3, 4)) for x in (grey, bytes_left, faint)]
+    refused = [(torch.special.ndtr(draw(2, 5)), draw(2, 5)), (2 * _binary(draw(2, 5)) - 1, draw(2, 5))]
+    for at, value in (((1, 2), 0.5), ((2, 0), 255), ((0, 1), 1 / 255), ((2, 3), 1 - 1e-9)):
+        x = _binary(draw(3, 4))
+        x[at] = value  # one pixel of one image
+        refused.append((x, draw(3, 4)))
     return [*cases, (right_but_for_two, sure + draw(2, 6)), *refused]
 
 
@@ -69,6 +69,9 @@ log_bernoulli = Exercise(
         ),
         "You look at the first image alone before you refuse. Any image may hold grey pixels.": (
             lambda x, logits: _unless(((x[0] != 0) & (x[0] != 1)).any(), x, logits)
+        ),
+        "You refuse images that are all black or all white. Those are binary too: ask whether each pixel is 0 or 1.": (
+            lambda x, logits: _unless(x.min() != 0 or x.max() != 1 or (x * (1 - x)).any(), x, logits)
         ),
         "You averaged over the pixels. They are independent given z: their logs add. The mean is D times too small, "
         "and in the ELBO that is a KL weighted by D.": _refusing(

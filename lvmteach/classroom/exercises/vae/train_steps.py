@@ -44,7 +44,8 @@ def _runs(draw):
     ):
         batches = Stream(*((_binary(draw(B, D)), draw(2, B, L)) for B in sizes))
         cases.append((Model(0.4 * draw(D, 2 * L), 0.7 * draw(L, D)), make_optimiser, batches))
-    return cases
+    batches = Stream(*((_binary(draw(B, 80)), draw(1, B, 2)) for B in (3, 2, 4)))
+    return [*cases, (Model(0.2 * draw(80, 4), 9 * draw(2, 80)), adam, batches)]  # hundreds of nats, and steep slopes
 
 
 def _train_steps(model, make_optimiser, batches):

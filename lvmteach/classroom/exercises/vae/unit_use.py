@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import torch
 from torch.distributions import Normal, kl_divergence
 
@@ -22,25 +24,26 @@ def _by_torch(mu, s):
 def _by_loop(mu, s):
     active, nats = [], []
     for m, t in zip(mu.unbind(1), s.unbind(1), strict=True):
-        active.append(bool(m.std() > 0.1))
+        active.append(statistics.variance(m.tolist()) > 0.01)
         nats.append(torch.mean(m * m + torch.exp(2 * t) - 1 - 2 * t) / 2)
     return torch.tensor(active), torch.stack(nats)
 
 
 @drawing
 def _codes(draw):
-    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, three near the border.
+    """Units in use, collapsed ones, one with a constant mean that is not 0, a narrow one, five near the border.
 
     The means of two collapsed ones vary a little: by their standard deviation, or their range, they would be in use.
     """
 
     def units(B):
-        noise = draw(B, 7)
+        noise = draw(B, 9)
         noise = (noise - noise.mean(0)) / noise.std(0)
-        mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, 0.14, 0.08, 0.11]).double()
-        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0]).double()
-        scale = torch.tensor([0.3, 1.0, 1.0, 0.4, 0.98, 0.3, 0.98]).double().log()
-        return mean, scale + 0.02 * draw(B, 7)
+        border = [0.14, 0.08, 0.11, 0.1 * (1 + 1e-8), 0.1 * (1 - 1e-8)]
+        mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, *border], dtype=noise.dtype)
+        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0, 3e4, 3e4]).to(noise)
+        scale = torch.tensor([0.3, 1.0, 1.0, 1e-6, 0.98, 0.3, 0.98, 30, 1]).to(noise).log()
+        return mean, scale + 0.02 * draw(B, 9)
 
     cases = [units(B) for B in (3, 5, 40, 200)]
     mean, log_scale = units(8)

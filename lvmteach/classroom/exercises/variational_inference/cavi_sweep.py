@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.compare import Close
 from lvmteach.classroom.exercises.engine import Exercise
 
 
@@ -20,9 +21,10 @@ def _cavi_sweep(mean, mu, cov):
 @drawing
 def _targets(draw):
     cases = []
-    for D in (2, 3, 1, 5):
+    for D, unit in ((2, 1), (3, 1), (1, 1), (5, 1), (4, 1e5), (60, 1e-5)):  # at last a determinant of zero
         root = draw(D, D)
-        cases.append((2 * draw(D) - 1, 1 + draw(D), root @ root.T + 0.3 * torch.eye(D, dtype=torch.float64)))
+        cov = root @ root.T + 0.3 * torch.eye(D, dtype=torch.float64)
+        cases.append((unit * (2 * draw(D) - 1), unit * (1 + draw(D)), unit**2 * cov))
     return cases
 
 
@@ -48,7 +50,7 @@ def _sweep_with(
             if from_own:
                 seen = new - mu[d]
             chosen = [e for e in range(D) if (own or e != d) and not (later and e < d)]
-            others = sum(A[d, e] * seen[e] for e in chosen)
+            others = A[d, chosen] @ seen[chosen]
             new[d] = (mean if from_old else mu)[d] + sign * others / (A[d, d] if divided else 1.0)
         return new, 1 / torch.linalg.inv(cov).diagonal()
 
@@ -129,4 +131,5 @@ cavi_sweep = Exercise(
         ),
     },
     also_right=[_sweep_by_conditioning, _sweep_by_triangles, _sweep_with()],
+    compare=Close(atol=1e-20),  # small results count as well
 )

@@ -30,7 +30,12 @@ def _climbs(draw):
         ((3, 4, 2), 0.7, 0.9, 3),  # too fast: the bound falls
     ):
         cases.append((2 * draw(B, D), draw(D, L), noise, draw(B, L), draw(B, L) / 2 - 0.4, rate, steps))
-    return cases
+    cases[2][4][0] += 3  # a wide q, which leaps
+    cases[-1][4][0] -= 15  # a narrow one
+    x, W, noise, *_ = cases[0]
+    precision = 1 + W.square().sum(0) / noise**2
+    at_the_top = x @ W / noise**2 / precision, -precision.log().expand(2, 1) / 2
+    return [*cases, (x, W, noise, *at_the_top, 0.1, 4)]  # nothing moves any more, and all steps are taken
 
 
 def _climb_with(share=lambda x: 1.0, m_rate=1.0, s_rate=1.0, objective=None, in_s=False, zero=True):

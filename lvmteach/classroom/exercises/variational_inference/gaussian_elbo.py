@@ -24,8 +24,11 @@ def _decoders(draw):
         ((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3), (2, 4, 2)), (0.7, 1.6, 0.9, 0.4, 0.01), strict=True
     ):
         cases.append((2 * draw(B, D), draw(D, L), noise, 1.5 * draw(B, L), (draw(B, L) / 2 - 0.3).exp()))
-    # scales from narrow to wide: single precision shows at one of them
-    return [*cases, (0.1 * draw(30, 1), draw(1, 2), 0.6, 0.1 * draw(30, 2), (1.5 * draw(30, 2)).exp())]
+    x, W, noise, *code = cases[1]
+    small_units = 1e-7 * x, 1e-7 * W, 1e-7 * noise, *code
+    narrower = torch.linspace(0, 25, 30, dtype=torch.float64)[:, None]  # single precision shows at one of these scales
+    scales = (1.5 * draw(30, 2) - narrower).exp()
+    return [*cases, (0.1 * draw(30, 1), draw(1, 2), 0.6, 0.1 * draw(30, 2), scales), small_units]
 
 
 def _linear_elbo_from_one_draw(x, W, noise, m, s):

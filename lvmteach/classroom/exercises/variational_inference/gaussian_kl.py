@@ -19,10 +19,11 @@ def _two_gaussians(draw):
         cases.append((1 + draw(B, D), (draw(B, D) / 2).exp(), 2 * draw(D), (0.4 + draw(D) / 2).exp()))
     m, s = 3 * draw(4), (0.5 + draw(4)).exp()
     equal_in_one_row = torch.stack([m, m + draw(4)]), torch.stack([s, 0.01 * s]), m, s
-    narrow = draw(2, 3), 1e-4 * draw(2, 3).exp(), draw(3), 1e-4 * draw(3).exp()
-    wide = draw(2, 600), 0.02 * (draw(2, 600) / 9).exp(), draw(600), 0.02 * (draw(600) / 9).exp()  # products underflow
-    nearly = m + 0.005 * draw(3, 4) * s, s * (0.005 * draw(3, 4)).exp(), m, s  # a KL of less than 1e-3
-    return [*cases, equal_in_one_row, narrow, wide, nearly]
+    units = torch.tensor([1e-12, 1.0, 1e8], dtype=torch.float64)  # of each coordinate, and all means far from zero
+    in_units = tuple(units * (part + far) for part, far in zip(cases[-1], (1e5, 0, 1e5, 0), strict=True))
+    wide = draw(2, 600), 0.1 * (draw(2, 600) / 9).exp(), draw(600), 0.02 * (draw(600) / 9).exp()  # products underflow
+    nearly = m + 2e-4 * draw(3, 4) * s, s * (2e-4 * draw(3, 4)).exp(), m, s  # a KL of less than 1e-6
+    return [*cases, equal_in_one_row, in_units, wide, nearly]
 
 
 def _kl_with(log_ratio=1.0, half=0.5, one=1.0, power=2, of=lambda s: s, by_q=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.compare import Close
 from lvmteach.classroom.exercises.engine import Exercise
 
 
@@ -20,7 +21,8 @@ def _switches(draw):
     for N, D, L in ((2, 3, 1), (5, 2, 3), (7, 4, 2), (4, 3, 3), (3, 1, 4)):
         cases.append((2 * draw(N, D), draw(D, L), draw(D), torch.sigmoid(2 * draw(N, L))))
     cases[-1][3][0] = torch.tensor([0.0, 1, 1, 0])  # sure of every switch
-    return [*cases, (*(1e-3 * part for part in cases[1][:3]), cases[1][3])]  # in other units: a small variance
+    x, W, b, m = cases[1]
+    return [*cases, (1e-6 * (x + 1e6), 1e-6 * W, 1e-6 * (b + 1e6), m)]  # in other units, and far from zero
 
 
 def _with(doubt=lambda m, W: (m * (1 - m)) @ W.square().sum(0), shift=1.0, divide=lambda x: x.numel(), root=False):
@@ -78,4 +80,5 @@ noise_step = Exercise(
         ),
     },
     also_right=[_by_states, _by_moments, _with()],
+    compare=Close(atol=1e-20),  # a small variance counts as well
 )

@@ -30,12 +30,11 @@ def _joints_and_q(draw):
     impossible[1, 2], excluded[1, 2] = -math.inf, 0  # a state of no probability, which q excludes as well
     excluded /= excluded.sum(1, keepdim=True)
     far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
-    not_excluded = torch.tensor([[-1.2, -math.inf, 0.3]], dtype=torch.float64), torch.softmax(draw(1, 3), 1)
-    hardly = torch.tensor([[0.2, -1.0, -2000.0]], dtype=torch.float64).expand(
-        2, 3
-    )  # exp underflows, the logarithm does not
-    believed = torch.tensor([[0.6, 0.4 - 1e-7, 1e-7], [0.5, 0.3, 0.2]], dtype=torch.float64)
-    nearly = draw(3, 4)
+    not_excluded = torch.tensor([[-1.2, -math.inf, 0.3]], dtype=torch.float64)
+    a_little = torch.tensor([[0.5, 0.3, 0.2], [0.6, 1e-60, 0.4]], dtype=torch.float64)  # belief in the impossible
+    hardly = torch.tensor([[0.2, -1.0, -2000.0]], dtype=torch.float64)  # exp underflows, the logarithm does not
+    believed = torch.tensor([[0.6, 0.4 - 1e-7, 1e-7], [0.5, 0.5 - 1e-9, 1e-9], [0.5, 0.3, 0.2]], dtype=torch.float64)
+    nearly = torch.log_softmax(draw(3, 200), 1)  # both results are nearly zero, sums of many terms
     return [
         (draw(4, 3) - 2, torch.softmax(draw(4, 3), 1)),
         (2 * draw(3, 3) - 5, torch.softmax(draw(3, 3), 1)),
@@ -43,9 +42,9 @@ def _joints_and_q(draw):
         (draw(5, 4) - 1, some_zero),
         (impossible, excluded),
         (far, torch.softmax(draw(6, 3), 1)),
-        not_excluded,
-        (hardly.clone(), believed),
-        (nearly, torch.softmax(nearly + 0.01 * draw(3, 4), 1)),
+        (not_excluded.repeat(2, 1), a_little),
+        (hardly.repeat(3, 1), believed),
+        (nearly, torch.softmax(nearly + 0.001 * draw(3, 200), 1)),
         (impossible - 2000, excluded),
     ]
 

@@ -12,8 +12,8 @@ from lvmteach.classroom.exercises.wake_sleep.shared import _coins, _delta_rule, 
 
 @drawing
 def _lessons(draw):
-    shapes = [(4, 3, 2), (7, 2, 5), (1, 4, 3), (6, 3, 3), (9, 5, 1)]
-    return [(*_coins(draw, B, I, O), *_layer(draw, I, O)) for B, I, O in shapes]
+    shapes = [(4, 3, 2, 1), (7, 2, 5, 1), (1, 4, 3, 1), (6, 3, 3, 1), (9, 5, 1, 1), (8, 3, 2, 60)]  # sure coins at last
+    return [(*_coins(draw, B, I, O), *_scaled(_layer(draw, I, O), scale)) for B, I, O, scale in shapes]
 
 
 def _delta_rule_by_autograd(given, target, weight, bias):
@@ -63,7 +63,7 @@ delta_rule = Exercise(
         "You take the target alone, as Hebb's rule does. The prediction has to be subtracted, or weights grow for "
         "ever.": _teaching(lambda s, p: s),
         "Your prediction is the logit. The coin's prediction is its probability, the sigmoid of that.": (
-            _teaching(lambda s, p: s - torch.logit(p))
+            lambda given, target, weight, bias: _rule(given, target, (weight, bias), lambda a: a)
         ),
         "You differentiated for the probability. By the chain rule through the sigmoid a factor p (1 - p) joins it.": (
             _teaching(lambda s, p: (s - p) / (p * (1 - p)))

@@ -15,7 +15,7 @@ from lvmteach.classroom.exercises.wake_sleep.shared import _coins, _generative, 
 
 @drawing
 def _all_units(draw):
-    shapes = [(4, (3, 2), 1), (7, (5, 3, 2), 1), (6, (3, 3, 3), 2), (1, (2, 4, 3, 5), 1), (8, (4, 2), 900)]
+    shapes = [(4, (3, 2), 1), (7, (5, 3, 2), 1), (6, (3, 3, 3), 6), (1, (2, 4, 3, 5), 1), (8, (4, 2), 900)]
     cases = [(_coins(draw, B, *s), draw(s[-1]) - 0.3, _scaled(_generative(draw, s), scale)) for B, s, scale in shapes]
     sure = torch.tensor([800.0, -900.0], dtype=torch.float64)  # a prior whose sigmoid rounds to 1 and to 0
     return [*cases[:-1], (cases[-1][0], sure, cases[-1][2])]

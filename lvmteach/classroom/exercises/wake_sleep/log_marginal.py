@@ -27,7 +27,7 @@ def _log_marginal(x, prior, generative):
 
 @drawing
 def _images_and_nets(draw):
-    shapes = [(3, (4, 2), 1), (5, (4, 3, 2), 1), (3, (5, 1), 2), (1, (2, 4, 3, 1), 1), (6, (4, 2), 900)]
+    shapes = [(3, (4, 2), 1), (5, (4, 3, 2), 6), (3, (5, 1), 2), (1, (2, 4, 3, 1), 1), (6, (4, 2), 900)]
     cases = [
         (_coins(draw, B, s[0])[0], scale * draw(s[-1]) - 0.3, _scaled(_generative(draw, s), scale))
         for B, s, scale in shapes

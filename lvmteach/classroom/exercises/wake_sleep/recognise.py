@@ -10,12 +10,11 @@ from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.wake_sleep.shared import (
     _coins,
+    _hardly_decided,
     _heads,
     _logits,
     _recognise,
     _recognition,
-    _scaled,
-    _ties,
     _uniforms,
 )
 
@@ -25,7 +24,7 @@ def _images_and_readers(draw):
     shapes = [(6, (3, 2)), (7, (4, 3, 2)), (9, (3, 3, 3)), (200, (2, 3, 5, 4))]
     cases = [(_coins(draw, B, s[0])[0], _recognition(draw, s), _uniforms(draw, B, *s[1:])) for B, s in shapes]
     x, recognition, _ = cases[1]
-    return [*cases, (x, _scaled(recognition, 0), _ties(draw, 7, 3, 2))]
+    return [*cases, (x, *_hardly_decided(draw, 7, recognition))]
 
 
 def _reading(toss=_heads, squash=torch.sigmoid, logits=_logits):

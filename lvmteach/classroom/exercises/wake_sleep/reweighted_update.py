@@ -20,14 +20,14 @@ def _reweighted_update(log_w, given, target, weight, bias):
 
 @drawing
 def _weighted_lessons(draw):
-    shapes = [(3, 4, 2, 5, 1), (5, 2, 4, 3, 2), (1, 6, 3, 2, 1), (4, 4, 4, 4, 1), (6, 1, 2, 3, 1), (7, 3, 5, 2, 600)]
+    shapes = [(3, 4, 2, 5, 1), (5, 2, 4, 3, 2), (1, 6, 3, 2, 1), (4, 4, 4, 4, 1), (6, 1, 2, 3, 12), (7, 3, 5, 2, 600)]
     cases = []
     for K, B, I, O, scale in shapes:
         given, target = (part.reshape(K, B, -1) for part in _coins(draw, K * B, I, O))
         cases.append((scale * draw(K, B) - 2 * scale, given, target, *_layer(draw, I, O)))
-    log_w, *rest = cases[1]
+    log_w, given, target, *layer = cases[1]
     apart = 900 * torch.tensor([0.0, -1.0], dtype=log_w.dtype)  # one maximum for both data would leave one 0/0
-    return [*cases, (log_w + apart, *rest)]
+    return [*cases, (log_w + apart, given, target, *_scaled(tuple(layer), 60))]
 
 
 def _weighing(share):

@@ -7,6 +7,8 @@ import itertools
 import torch
 from torch.nn import functional as F
 
+from lvmteach.classroom.exercises.cases import ODDS, beside_the_odds
+
 
 def _layer(draw, n_in, n_out):
     return draw(n_in, n_out), draw(n_out) + 0.4
@@ -28,9 +30,11 @@ def _uniforms(draw, B, *sizes):
     return tuple(torch.special.ndtr(draw(B, size)) for size in sizes)
 
 
-def _ties(draw, B, *sizes):
-    """Numbers of which many are a half: where a net of zeros makes fair coins, u = p."""
-    return tuple((4 * uniform).round() / 4 for uniform in _uniforms(draw, B, *sizes))
+def _hardly_decided(draw, B, net):
+    """A net whose coins have odds of their own, whatever it reads, and uniform numbers hardly beside them."""
+    odds = [ODDS[: len(bias)] for _, bias in net]
+    u = tuple(beside_the_odds(draw, B, own) for own in odds)
+    return tuple((0 * weight, own) for (weight, _), own in zip(net, odds, strict=True)), u
 
 
 # The two nets in their smallest pieces, for wrong and right answers alike.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch.distributions import Bernoulli
 
-from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.cases import ODDS, beside_the_odds, drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.wake_sleep.shared import (
     _generative,
+    _hardly_decided,
     _heads,
     _logits,
     _recognise,
     _recognition,
     _rule,
     _scaled,
-    _ties,
     _uniforms,
     _wake_update,
 )
@@ -39,7 +39,9 @@ def _sleepers(draw):
         (draw(s[-1]) - 0.3, _generative(draw, s), _recognition(draw, s), _uniforms(draw, N, *s)) for N, s in shapes
     ]
     prior, generative, recognition, _ = cases[1]
-    return [*cases, (0 * prior, _scaled(generative, 0), recognition, _ties(draw, 8, 5, 3, 2))]
+    generative, u = _hardly_decided(draw, 8, generative)
+    top = ODDS[: len(prior)]
+    return [*cases, (top, generative, _scaled(recognition, 60), (*u, beside_the_odds(draw, 8, top)))]
 
 
 def _dream(prior, generative, u, toss=_heads, top=torch.sigmoid):
