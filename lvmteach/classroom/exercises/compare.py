@@ -155,7 +155,8 @@ class SameDistribution:
 def gradients(value: Any) -> dict[tuple, Tensor]:
     """Gradient of a weighted sum of the results for every leaf of their graph; {} if there is none (any more).
 
-    A tensor that comes from another process has left its graph there, and brings them as `its_gradients`.
+    A tensor that comes from another process has left its graph there, and brings them as `its_gradients`; one of this
+    process keeps them under that name for the next time.
     """
     if (brought := getattr(value, "its_gradients", None)) is not None:
         return brought
@@ -175,7 +176,8 @@ def gradients(value: Any) -> dict[tuple, Tensor]:
         found = torch.autograd.grad((weights * value).sum(), leaves, retain_graph=True, materialize_grads=True)
     except RuntimeError:  # the graph was used up inside the student's function
         return {}
-    return {_key(leaf): grad for leaf, grad in zip(leaves, found, strict=True)}
+    value.its_gradients = {_key(leaf): grad for leaf, grad in zip(leaves, found, strict=True)}
+    return value.its_gradients
 
 
 def structural_difference(expected: Any, received: Any, nan_is_fine: bool = False) -> str | None:

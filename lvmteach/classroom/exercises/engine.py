@@ -225,16 +225,17 @@ class Exercise:
         It is named if no other one does the same, on two wrong results of different sizes at least, and on half of
         them. Truth values and classes are too few to tell.
         """
-        fitting, declared = [], [i for i in seen.wrong if i < seen.declared]
+        declared = [i for i in seen.wrong if i < seen.declared]
+        telling = [i for i in declared if seen.received[i].value is not None and seen.is_real(i)]
+        fitting = []
         for sentence, wrong in self.misconceptions.items():
-            sizes, many = set(), 0
-            for i in declared:
-                if seen.received[i].value is not None and seen.is_real(i):
-                    outcome = attempt(wrong, seen.cases[i], self.seconds)
-                    if self._alike(outcome, seen.received[i]):
-                        sizes.add(size_of(seen.cases[i]))
-                        many += 1
-            if len(sizes) >= 2 and 2 * many >= len(declared):
+            fits: list[int] = []
+            for left, i in zip(range(len(telling), 0, -1), telling, strict=True):
+                if 2 * (len(fits) + left) < len(declared):
+                    break
+                if self._alike(attempt(wrong, seen.cases[i], self.seconds), seen.received[i]):
+                    fits.append(i)
+            if 2 * len(fits) >= len(declared) and len({size_of(seen.cases[i]) for i in fits}) >= 2:
                 fitting.append(sentence)
         return f"One thing that fits here: {fitting[0]}" if len(fitting) == 1 else ""
 

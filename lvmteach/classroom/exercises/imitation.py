@@ -164,8 +164,13 @@ def _pair(seen: Evidence, probe: Probe, tried: list, theirs: Tensor, until: floa
     right = _row(seen, seen.expected[i], i, theirs)
     if right is None:
         return None
-    rows = [(at, twist, _row(seen, outcome, i, theirs)) for at, twist, outcome in tried]
-    rows = [one for one in rows if not one[1].whole and one[2] is not None and not torch.allclose(one[2], right)]
+    rows = []
+    for n, (at, twist, outcome) in enumerate(tried):
+        if late(until, n):  # gradients take their time
+            break
+        row = None if twist.whole else _row(seen, outcome, i, theirs)
+        if row is not None and not torch.allclose(row, right):
+            rows.append((at, twist, row))
     if len(rows) < 2:
         return None
     made = torch.stack([row for *_, row in rows])

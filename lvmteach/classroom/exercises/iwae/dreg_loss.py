@@ -114,6 +114,11 @@ dreg_loss = Exercise(
         "the gradient is biased. What the score term turns into makes the weights squares.": (
             lambda log_joint, mean, scale, eps: -_log_mean(_weights_at(log_joint, mean, scale, eps))
         ),
+        "Your factor is w (1 - w): that is what the score term turns into. It comes off the weight, and w - w (1 - w) "
+        "leaves the square.": lambda log_joint, mean, scale, eps: _with_value(
+            (log_w := _weights_at(log_joint, mean, scale, eps)),
+            ((w := _weight(log_w)) * (1 - w) * log_w).sum(0),
+        ),
         "The weights are squared, but q's parameters still move inside log q: the score is in your gradient. Let them "
         "be reached through z alone.": lambda log_joint, mean, scale, eps: _with_value(
             (log_w := _weights_at(log_joint, mean, scale, eps, stopped=False)),
