@@ -125,6 +125,15 @@ def two_matrices(draw):
     return [(draw(4, 3), draw(2, 3)), (draw(5, 2), draw(4, 2)), (draw(3, 2), draw(5, 2)), (draw(6, 3), draw(3, 3))]
 
 
+@drawing
+def far_from_zero(draw):
+    return [(draw(4, 3),), (1e5 + draw(6, 2),), (draw(5, 4),)]
+
+
+def variance(x):
+    return (x - x.mean(0)).square().mean(0)
+
+
 def named(x, word):
     return {"sum": x.sum(0), "mean": x.mean(0), "top": x.amax(0)}[word]
 
@@ -165,6 +174,9 @@ FOUND = {
     "one step ahead": (itself, columns, lambda x: torch.cat([x[1:], x[:1] ** 2]), "one step ahead"),
     "sorted": (itself, columns, lambda x: x.sort().values, "the right one, sorted"),
     "single precision": (softmax, rows, lambda x: x.float().softmax(0).double(), "single precision, to seven digits"),
+    "digits that cancel": (
+        variance, far_from_zero, lambda x: x.square().mean(0) - x.mean(0) ** 2, "Take differences first",
+    ),
     "truth values exchanged": (
         kept, with_truth, lambda x, allowed: torch.where(allowed, -x.exp(), x), "exchanged in allowed",
     ),
@@ -230,6 +242,11 @@ def test_a_likeness_of_the_wrong_inputs_is_told_only_if_it_is_the_reason():
 def test_a_small_error_is_no_term_that_counts_once():
     verdict = Exercise("Do.", summed, two, {}).judge(lambda x, s: summed(x, s) + 3e-8 * s.log().sum(0))
     assert "counts 1 times" not in verdict.diagnosis
+
+
+def test_an_error_far_from_zero_is_no_loss_of_digits_if_it_is_no_small_one():
+    found = Exercise("Do.", variance, far_from_zero, {}).judge(lambda x: variance(x) * (1 + 1e-7 * x.mean(0)))
+    assert "Take differences first" not in found.diagnosis
 
 
 def test_one_size_under_two_names_names_no_factor():

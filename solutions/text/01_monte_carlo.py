@@ -60,7 +60,8 @@ torch.set_default_dtype(torch.float64)
 # You have $f(z_k)$ at $K$ independent draws $z_k \sim p$. Return the pair `(value, std_err)`: the estimate of
 # $\mathbb E_p[f]$ and its standard error, that is, the estimated standard deviation of the *estimate*.
 #
-# - `f_z` $(K, \dots)$, $K \ge 2$. Each position of the further axes is an estimate of its own.
+# - `f_z` $(K, \dots)$, $K \ge 2$. Each position of the further axes is an estimate of its own. The values may lie close together and
+#   far from zero, a million times as far as they differ.
 # - Both results have the shape of the further axes: `f_z.shape[1:]`.
 #
 # <details><summary>Hint 1</summary>
@@ -454,7 +455,8 @@ for verdict, (name, ratio) in zip(verdicts, ratios.items(), strict=True):
 # How large is the second moment? The target is $\mathcal N(0, s_p^2)$ and the proposal $\mathcal N(\delta, s_q^2)$ in each of $D$ independent
 # coordinates. Derive $\mathbb E_q[w^2] = \int p(z)^2 / q(z)\, dz$, and return its logarithm.
 #
-# - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances.
+# - `delta`, `s_p`, `s_q`, each $(C, D)$: one row for each pair of target and proposal. Scales, not variances; `delta` may be zero, or
+#   dozens of scales.
 # - Result: $(C)$, in nats; `math.inf` where the integral diverges, never NaN. No pair lies on the boundary: rounding would
 #   decide there. $D$ may be in the hundreds.
 #

@@ -270,7 +270,7 @@ for name, q_mean, q_cov in (("posterior", mean, cov), ("moved", mean + 0.3, cov)
 #
 # The columns come in groups, say one for each instrument, and the columns of a group share a noise variance. Factor analysis (one column a group) and PPCA (one group) are the extremes. Derive the M step from $Q$. Return the pair `(W, psi)`.
 #
-# - `x` $(N, D)$: data. `mu` $(D)$: the model's mean, which the M step keeps; it need not be the mean of `x`. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, whole numbers from 0 on, not all of which need occur: the group of each column.
+# - `x` $(N, D)$: data, perhaps far from zero. `mu` $(D)$: the model's mean, which the M step keeps; it need not be the mean of `x`. `x_z` $= \sum_n (x_n - \mu)\, \mathbb E[z_n]^\top$ $(D, L)$ and `z_z` $= \sum_n \mathbb E[z_n z_n^\top]$ $(L, L)$ from the E step. `groups` $(D)$, integers from 0 on, not all of which need occur: the group of each column.
 # - `W` $(D, L)$; `psi` $(D)$, variances, equal within a group.
 #
 # <details><summary>Hint 1</summary>
@@ -316,7 +316,7 @@ def em(x, L, groups, steps=2000):
 
 wine = load_wine()
 x = torch.tensor(stats.zscore(wine.data))
-ways = {"PPCA": torch.zeros(13), "two groups": (torch.arange(13) > 4).double(), "factor analysis": torch.arange(13)}
+ways = {"PPCA": 0 * torch.arange(13), "two groups": (torch.arange(13) > 4).long(), "factor analysis": torch.arange(13)}
 traces = {}
 for name, groups in ways.items():
     with seeded(23):

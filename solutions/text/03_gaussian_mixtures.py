@@ -20,7 +20,7 @@
 #
 # | maths | code | shape | meaning |
 # |---|---|---|---|
-# | $x_n$ | `x` | $N \times D$ | observed data, one datum per row |
+# | $x_n$ | `x` | $N \times D$ | observed data, one datum per row; perhaps far from zero, $10^5$ times as far as they spread |
 # | $\pi_c$ | `weights` | $C$ | $p(z = c)$ |
 # | $\mu_c$ | `means` | $C \times D$ | the components' means |
 # | $\Sigma_c$ | `covariances` | $C \times D \times D$ | the components' covariances |
@@ -77,7 +77,7 @@ print("data", tuple(x.shape), " start: weights, means, covariances", *(tuple(par
 #
 # - `x` $(N, D)$, `weights` $(C)$, `means` $(C, D)$; `covariances` $(C, D, D)$, full matrices, symmetric and positive definite.
 # - Result: $(N, C)$, finite also where the density is too small or too large for floating point: for a datum a hundred scales away from
-#   every mean, and in 150 dimensions.
+#   every mean, and in 150 dimensions. Data and means may lie far from zero together.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -230,7 +230,7 @@ log_likelihood = check.log_likelihood(log_likelihood)
 # $\sum_n \sum_c r_{nc} \big[ \log \pi_c + \log \mathcal N(x_n \mid \mu_c, \Sigma) \big]$.
 # The notebook has the formula for one covariance per component. Derive the tied one.
 #
-# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution, and each column with some mass.
+# - `x` $(N, D)$, perhaps far from zero; `r` $(N, C)$, each row a distribution, and each column with some mass, be it little.
 # - `weights` $(C)$, `means` $(C, D)$, `covariance` $(D, D)$.
 #
 # <details><summary>Hint 1</summary>
@@ -295,7 +295,7 @@ plots.show(
 # All components are round now, $\Sigma_c = s_c^2 I$. Find the gradient of $\log p(x_1, \dots, x_N)$ for each $\log s_c$ by Fisher's identity:
 # differentiate $\log p(x_n, z_n = c)$ by hand, and average by the posterior. The notebook does not have this formula.
 #
-# - `x` $(N, D)$; `weights` $(C)$; `means` $(C, D)$; `scales` $(C)$.
+# - `x` $(N, D)$; `weights` $(C)$; `means` $(C, D)$, perhaps far from zero as the data are; `scales` $(C)$.
 # - Result: $(C)$, summed over the data.
 #
 # <details><summary>Hint 1</summary>
@@ -356,7 +356,7 @@ for c in range(3):
 # data. The second is round, has scale $s$ in every direction, and sits on datum $n$. Return
 # `(weights, means, covariances)`, with weights of one half each.
 #
-# - `x` $(N, D)$; `n` an index, from $0$ to $N - 1$; `s` a scale, a number.
+# - `x` $(N, D)$, perhaps far from zero; `n` an index, from $0$ to $N - 1$; `s` a scale, a number.
 # - Results: $(2)$, $(2, D)$, $(2, D, D)$, the wide component first.
 #
 # <details><summary>Hint 1</summary>
@@ -455,7 +455,7 @@ assert abs(ends[-1] - ends[-5] - 2 * math.log(10)) < 1e-3  # D log 10: one facto
 #
 # with $\mu_c$ the weighted mean, as before. The given `m_step` is the notebook's, without a floor.
 #
-# - `x` $(N, D)$; `r` $(N, C)$, each row a distribution, zeros allowed, each column with some mass; `least` $v > 0$, a number, a variance.
+# - `x` $(N, D)$, perhaps far from zero; `r` $(N, C)$, each row a distribution, zeros allowed, each column with some mass, be it little; `least` $v > 0$, a number, a variance.
 # - Result: $(C, D, D)$. It exists even for a component that owns a single datum.
 #
 # <details><summary>Hint 1</summary>

@@ -63,8 +63,8 @@ torch.set_default_dtype(torch.float64)
 #
 # but now the features "seen" are themselves an expectation. Return the first of the two terms.
 #
-# - `w` $(F)$; `features` $(M, F)$ and `outcomes` $(M, D)$, zeros and ones, row by row; `x` $(N, D)$ of zeros, ones and NaN. Scores
-#   $w \cdot f$ may be in the hundreds. In some rows of `x` nothing was seen, in some all.
+# - `w` $(F)$; `features` $(M, F)$ and `outcomes` $(M, D)$, zeros and ones, row by row, in any order; `x` $(N, D)$ of zeros, ones and NaN. Scores
+#   $w \cdot f$ may be over a thousand, of either sign. In some rows of `x` nothing was seen, in some all.
 # - Result: $(F)$, a mean over the data.
 #
 # <details><summary>Hint 1</summary>
@@ -179,7 +179,7 @@ assert all(0 < seen < whole / 3 for seen, whole in losses)
 # Differentiate once more, by hand: return the matrix of second derivatives. The notebook does not have this formula, but you know the matrix
 # by another name.
 #
-# - `w` $(F)$, `features` $(M, F)$, with scores in the hundreds. Result: $(F, F)$.
+# - `w` $(F)$, `features` $(M, F)$, with scores over a thousand, of either sign. Result: $(F, F)$.
 #
 # <details><summary>Hint 1</summary>
 #

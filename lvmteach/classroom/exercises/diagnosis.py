@@ -43,7 +43,7 @@ def diagnose(seen: Evidence, misconceptions: Mapping[str, Callable] = MappingPro
     for look in (
         own_draws, relations.an_argument, relations.always_the_same, relations.a_size, relations.exchanged,
         relations.one_ahead,
-        shapes.of_another, relations.of_the_right_one, small_errors.single_precision,
+        shapes.of_another, relations.of_the_right_one, small_errors.digits_cancel, small_errors.single_precision,
         small_errors.small_error, whereabouts.mostly_right,
     ):  # fmt: skip
         if (found := look(seen)) is not None:

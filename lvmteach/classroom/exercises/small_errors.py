@@ -7,6 +7,7 @@ import torch
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
 
 ORDINARY = 100.0  # right results up to here tell how large an error is
+FAR = 1e3  # times its spread, from zero: then its square holds it no more
 
 
 def single_precision(seen: Evidence) -> Diagnosis | None:
@@ -26,6 +27,29 @@ def single_precision(seen: Evidence) -> Diagnosis | None:
         if ((b - a).abs() < 1e-4 * largest).all()
         else None
     )
+
+
+def digits_cancel(seen: Evidence) -> Diagnosis | None:
+    """Small errors where an input lies far from zero, and there alone: its square was taken before the difference."""
+    if not seen.right or not seen.wrong_parts:
+        return None
+    far = {i: [name for name, value in seen.inputs(i).items() if _lies_far(value)] for i in seen.wrong}
+    pairs = [pairs[i] for pairs in seen.wrong_parts.values() for i in seen.wrong if i in pairs]
+    small = all(((b - a).abs() <= 1e-3 * a.abs() + 1e-9).all() and (a.abs() < FAR).all() for a, b in pairs)
+    if not pairs or not small or not all(far.values()):
+        return None
+    return Diagnosis(
+        f"Right, but the last digits are lost where {far[seen.wrong[0]][0]} lies far from zero beside its spread: "
+        "large numbers are subtracted from one another there. Take differences first, then square or multiply them."
+    )
+
+
+def _lies_far(value: object) -> bool:
+    """Whether a column lies far from zero beside its spread."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or not value.ndim:
+        return False
+    nearest = value.detach().abs().amin(0)
+    return bool((nearest > FAR * (value.detach().amax(0) - value.detach().amin(0)).clamp(min=1)).any())
 
 
 def small_error(seen: Evidence) -> Diagnosis | None:

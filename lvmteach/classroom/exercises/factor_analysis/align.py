@@ -20,10 +20,10 @@ def _two_fits(draw):
     """Equal up to an orthogonal R, or nearly; some R are rotations, some hold a reflection."""
     cases = []
     for D, L, error, flip in ((4, 2, 0.0, 1), (5, 2, 0.0, -1), (6, 3, 0.3, 1), (7, 3, 0.3, -1), (9, 4, 0.1, 1)):
-        W, R = draw(D, L), torch.linalg.qr(draw(L, L)).Q
+        W, R = draw(D, L) * torch.logspace(0, -1, L), torch.linalg.qr(draw(L, L)).Q
         R[:, 0] *= flip * torch.linalg.det(R).sign()
         cases.append((W, W @ R + error * draw(D, L)))
-    return cases
+    return [*cases, tuple(1e-3 * loadings for loadings in cases[3])]  # in other units: small loadings
 
 
 def _align_by_polar(W, V):

@@ -35,8 +35,9 @@ def _guesses(draw):
         cases.append((x, mu, W, psi, draw(N, L), root @ root.T + 0.2 * _eye(W)))
     x, mu, W, psi = _model(draw, 5, 3, 2)
     at_posterior = x, mu, W, psi, *_posterior(x, mu, W, psi)  # there it is log p(x)
-    x, mu, W, psi = (part / unit for part, unit in zip(_model(draw, 3, 400, 2), (100, 100, 100, 1e4), strict=True))
-    small = x, mu, W, psi, *_posterior(x, mu, W, psi)  # small noise, and a determinant below the smallest float
+    x, mu, W, psi = (part / unit for part, unit in zip(_model(draw, 3, 400, 120), (100, 100, 100, 1e4), strict=True))
+    mean, cov = _posterior(x, mu, W, psi)
+    small = x, mu, W, psi, mean, cov / 2  # small noise, and |cov| is far below the smallest float
     return [*cases, at_posterior, small]
 
 

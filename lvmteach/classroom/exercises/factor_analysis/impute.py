@@ -28,6 +28,7 @@ def _with_holes(draw):
         holes = draw(N, D) > 0.2
         holes[0], holes[1], holes[-1] = False, True, True  # one row without holes, one with nothing left
         holes[-1, 0] = False  # one with fewer entries than latents
+        x[0, 0], x[0, 1] = 0, mu[1]  # seen, though zero, or equal to mu
         cases.append((x.masked_fill(holes, math.nan), mu, W, psi))
     x, mu, W, psi = cases[1]
     return [*cases, (x / 1e3, mu / 1e3, W / 1e3, psi / 1e6)]  # in other units: small variances

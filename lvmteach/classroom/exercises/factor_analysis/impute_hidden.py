@@ -37,23 +37,25 @@ def _impute_hidden(x, mu, W, psi, limit):
 @drawing
 def _hidden(draw):
     cases = []
-    for (N, D, L), limit in (((4, 2, 1), 1.5), ((6, 4, 2), 2.5), ((9, 6, 3), 0.5), ((5, 3, 1), 30.0)):
+    sizes = (4, 2, 1), (6, 4, 2), (9, 6, 3), (5, 3, 1), (7, 1, 2)  # in the last one nothing else was seen
+    for (N, D, L), limit in zip(sizes, (1.5, 2.5, 0.5, 80.0, -1.5), strict=True):
         x, mu, W, psi = _model(draw, N, D, L)
         x[:, -1] = x[:, -1].clamp(max=limit)
         x[::2, -1] = math.nan
         cases.append((x, mu, W, psi, limit))
-    return cases
+    x, mu, W, psi, limit = cases[1]
+    return [*cases, (1e-3 * x, 1e-3 * mu, 1e-3 * W, 1e-6 * psi, 1e-3 * limit)]  # in other units: small variances
 
 
 def _by_scipy(x, mu, W, psi, limit):
     cov, filled = W @ W.T + torch.diag(psi), x.clone()
     gain = torch.linalg.solve(cov[:-1, :-1], cov[:-1, -1])
     scale = (cov[-1, -1] - gain @ cov[:-1, -1]).sqrt()
-    for row in filled[x[:, -1].isnan()]:
-        mean = mu[-1] + gain @ (row[:-1] - mu[:-1])
+    for n in x[:, -1].isnan().nonzero().flatten():
+        mean = mu[-1] + gain @ (x[n, :-1] - mu[:-1])
         alpha = float((limit - mean) / scale)
         hazard = math.exp(stats.norm.logpdf(alpha) - stats.norm.logsf(alpha))
-        filled[(x[:, :-1] == row[:-1]).all(1), -1] = mean + scale * hazard
+        filled[n, -1] = mean + scale * hazard
     return filled
 
 

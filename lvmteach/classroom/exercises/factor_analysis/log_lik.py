@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal, MultivariateNormal
@@ -15,14 +16,32 @@ from lvmteach.classroom.exercises.factor_analysis.shared import _eye, _model, _p
 MANY = 11  # columns of the case that stands for a wide data set
 
 
+def _refuse_large(shape):
+    if tuple(shape).count(MANY) > 1:
+        raise MemoryError("a matrix D x D, for which wide data leave no room")
+
+
 class _Wide(Tensor):
     """Stands for data with very many columns: refuses to become a matrix D x D, for which there would be no room."""
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         result = super().__torch_function__(func, types, args, kwargs or {})
-        if isinstance(result, Tensor) and tuple(result.shape[-2:]) == (MANY, MANY):
-            raise MemoryError("a matrix D x D, for which wide data leave no room")
+        if isinstance(result, Tensor):
+            _refuse_large(result.shape)
+        return result.view(_WideArray) if isinstance(result, np.ndarray) else result
+
+
+class _WideArray(np.ndarray):
+    """The same in numpy."""
+
+    def __array_finalize__(self, source):
+        _refuse_large(self.shape)
+
+    def __array_function__(self, func, types, args, kwargs):
+        result = super().__array_function__(func, types, args, kwargs)
+        if isinstance(result, np.ndarray):
+            _refuse_large(result.shape)
         return result
 
 
@@ -38,7 +57,7 @@ def _log_lik(x, mu, W, psi):
 @drawing
 def _models_and_wide_ones(draw):
     cases = [_model(draw, 3, 2, 1), _model(draw, 4, 5, 2), _model(draw, 7, 6, 3)]
-    x, mu, W, psi = _model(draw, 3, 400, 2)  # |Psi| is far below the smallest float
+    x, mu, W, psi = _model(draw, 3, 400, 120)  # |Psi| is far below the smallest float, |M| above the largest
     wide = tuple(one.as_subclass(_Wide) for one in _model(draw, 4, MANY, 3))
     return [*cases, (x / 100, mu / 100, W / 100, psi / 1e4), wide]
 
@@ -103,6 +122,12 @@ log_lik = Exercise(
         ),
         "The product of many small variances underflows. Sum their logarithms.": _log_lik_with(
             lambda c, m, p, q, i, given: -0.5 * (c + m + given[1].prod().log() + q - i)
+        ),
+        "|M| leaves the range of floating point where there are many latents. Take its logarithm by torch.logdet.": (
+            _log_lik_with(lambda c, m, p, q, i, _: -0.5 * (c + m.exp().log() + p + q - i))
+        ),
+        "Both determinants leave the range of floating point. Sum logarithms of psi, and take torch.logdet of M.": (
+            _log_lik_with(lambda c, m, p, q, i, given: -0.5 * (c + m.exp().log() + given[1].prod().log() + q - i))
         ),
         "You counted the determinant of Psi twice, or squared psi: it holds variances already.": _log_lik_with(
             lambda c, m, p, q, i, _: -0.5 * (c + m + 2 * p + q - i)

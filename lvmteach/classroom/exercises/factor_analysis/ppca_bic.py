@@ -11,10 +11,9 @@ from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
 
 
-def _log_lik(S, L):
-    """The maximal log-likelihood of PPCA, per datum."""
-    values = torch.linalg.eigvalsh(S).flip(0)
-    D, noise = len(S), values[L:].mean()
+def _log_lik(values, L):
+    """The maximal log-likelihood of PPCA, per datum, from the eigenvalues, the largest first."""
+    D, noise = len(values), values[L:].mean()
     return -0.5 * (D * math.log(2 * math.pi) + values[:L].log().sum() + (D - L) * noise.log() + D)
 
 
@@ -24,17 +23,18 @@ def _free(D, L):
 
 
 def _ppca_bic(S, N):
-    sizes = range(1, len(S))
-    return torch.stack([N * _log_lik(S, L) - 0.5 * _free(len(S), L) * math.log(N) for L in sizes])
+    values, D = torch.linalg.eigvalsh(S).flip(0), len(S)
+    return torch.stack([N * _log_lik(values, L) - 0.5 * _free(D, L) * math.log(N) for L in range(1, D)])
 
 
 @drawing
 def _data(draw):
     cases = []
-    for N, D in ((20, 3), (50, 5), (400, 7), (30, 2)):
-        x = draw(max(N, 60), D) @ draw(D, D)
+    # At last variances of small units, and so many that their product underflows.
+    for N, D, unit in ((20, 3, 1), (50, 5, 1), (400, 7, 1), (30, 2, 1), (90, 40, 1e-6)):
+        x = unit * draw(max(N, 60), D) @ draw(D, D)
         cases.append(((x - x.mean(0)).T @ (x - x.mean(0)) / len(x), N))
-    return [*cases, (1e-6 * cases[1][0], 50)]  # in other units: small variances
+    return cases
 
 
 def _by_density(S, N):
@@ -58,11 +58,22 @@ def _by_cumulation(S, N):
     return N * log_lik - 0.5 * math.log(N) * (D + D * L + 1 - L * (L - 1) / 2)
 
 
+def _worth(worth):
+    """A misconception: worth(log-likelihood of a datum, number of free parameters, N)."""
+
+    def wrong(S, N):
+        values, D = torch.linalg.eigvalsh(S).flip(0), len(S)
+        return torch.stack([worth(_log_lik(values, L), _free(D, L), N) for L in range(1, D)])
+
+    return wrong
+
+
 def _counted(count):
     """A misconception of the number of parameters."""
 
     def wrong(S, N):
-        return torch.stack([N * _log_lik(S, L) - 0.5 * count(len(S), L) * math.log(N) for L in range(1, len(S))])
+        values, D = torch.linalg.eigvalsh(S).flip(0), len(S)
+        return torch.stack([N * _log_lik(values, L) - 0.5 * count(D, L) * math.log(N) for L in range(1, D)])
 
     return wrong
 
@@ -81,13 +92,13 @@ ppca_bic = Exercise(
         "A rotation has L (L - 1) / 2 angles, not L (L + 1) / 2.": _counted(lambda D, L: _free(D, L) - L),
         "This counts factor analysis: D noises. PPCA has one.": _counted(lambda D, L: _free(D, L) + D - 1),
         "The log-likelihood is of one datum. BIC takes that of all N.": (
-            lambda S, N: torch.stack([_log_lik(S, L) - 0.5 * _free(len(S), L) * math.log(N) for L in range(1, len(S))])
+            _worth(lambda log_lik, k, N: log_lik - 0.5 * k * math.log(N))
         ),
         "Half of the logarithm: each parameter costs log(N) / 2 nats.": (
-            lambda S, N: torch.stack([N * _log_lik(S, L) - _free(len(S), L) * math.log(N) for L in range(1, len(S))])
+            _worth(lambda log_lik, k, N: N * log_lik - k * math.log(N))
         ),
         "This is AIC: a parameter costs one nat. In BIC it costs log(N) / 2.": (
-            lambda S, N: torch.stack([N * _log_lik(S, L) - _free(len(S), L) for L in range(1, len(S))])
+            _worth(lambda log_lik, k, N: N * log_lik - k)
         ),
         "This is -2 times BIC in nats, as some books write it. Here larger is better, in nats.": (
             lambda S, N: -2 * _ppca_bic(S, N)

@@ -19,10 +19,10 @@ def _update(mean, cov, x, mu, W, psi):
 @drawing
 def _beliefs(draw):
     cases = []
-    for D, L in ((2, 1), (3, 2), (5, 3), (1, 2)):
+    for D, L, unsure in ((2, 1, 1), (3, 2, 1), (5, 3, 1), (1, 2, 1e6)):  # the last knows next to nothing
         root = draw(L, L)
         cov = root @ root.T + 0.3 * torch.eye(L, dtype=torch.float64)
-        cases.append((1 + draw(L), cov, draw(D), 2 + draw(D), draw(D, L), 0.5 * draw(D).exp()))
+        cases.append((1 + draw(L), unsure * cov, draw(D), 2 + draw(D), draw(D, L), unsure / 2 * draw(D).exp()))
     mean, cov, x, mu, W, psi = cases[2]
     return [*cases, (mean, 1e-4 * cov, x, mu, W, 1e-4 * psi)]  # sure of itself, and hardly any noise
 

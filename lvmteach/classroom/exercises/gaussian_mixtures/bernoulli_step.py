@@ -24,8 +24,11 @@ def _binary(draw):
     for N, C, D in ((4, 2, 3), (9, 3, 5), (6, 1, 2), (7, 2, 900)):
         x = (draw(N, D) > 0).double()
         cases.append((x, torch.softmax(draw(C), 0), torch.sigmoid(draw(C, D))))
-    sure = torch.sigmoid(9 * draw(3, 4))  # pixels that are nearly always ink, or never
-    return [*cases, (torch.bernoulli(sure[[0, 1, 2, 0, 2]].round()), torch.softmax(draw(3), 0), sure)]
+    # Pixels that are hardly ever ink, and some that nearly always are: only how hardly tells the components apart.
+    rare = 10 ** torch.tensor([[-12, -3], [-10, -7], [-9, -12]], dtype=torch.float64)
+    x = [[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 1], [0, 0, 0, 1, 0, 0], [1, 1, 0, 0, 1, 0]]
+    p = torch.cat([rare, 1 - rare, torch.sigmoid(draw(3, 2))], 1)
+    return [*cases, (torch.tensor(x).double(), torch.softmax(draw(3) - torch.tensor([0, 0, 12]), 0), p)]
 
 
 def _with(posterior=_posterior, of_weights=None, of_p=None):

@@ -20,7 +20,8 @@ def _collapse(x, n, s):
 
 @drawing
 def _lonely(draw):
-    return [(3 + 2 * draw(5, 2), 3, 0.4), (1 - draw(8, 3), 2, 0.07), (draw(7, 4) - 2, 6, 1e-3), (draw(6, 2), 0, 1e-6)]
+    cases = [(3 + 2 * draw(5, 2), 3, 0.4), (1e5 - draw(8, 3), 2, 0.07), (draw(7, 4) - 2, 6, 1e-3)]  # one far from zero
+    return [*cases, (1e-3 * draw(6, 2), 0, 1e-6)]  # in other units: small variances
 
 
 def _collapse_with(change):
@@ -39,7 +40,7 @@ def _collapse_by_moments(x, n, s):
 
 def _collapse_by_loop(x, n, s):
     mean = sum(x) / len(x)
-    wide = sum(torch.outer(one, one) for one in x) / len(x) - torch.outer(mean, mean)
+    wide = sum(torch.outer(one - mean, one - mean) for one in x) / len(x)
     return x.new_ones(2) / 2, torch.stack([mean, x[n]]), torch.stack([wide, _eye(x.shape[1]) * s**2])
 
 
@@ -53,6 +54,9 @@ collapse = Exercise(
         ),
         "The wide component is divided by N - 1. The best Gaussian, by likelihood, divides by N.": (
             _collapse_with(lambda x, n, s, w, m, S: (w, m, torch.stack([torch.cov(x.T), S[1]])))
+        ),
+        "You did not subtract the mean: the wide component holds second moments.": (
+            _collapse_with(lambda x, n, s, w, m, S: (w, m, torch.stack([x.T @ x / len(x), S[1]])))
         ),
         "The wide component comes first, the narrow one second.": (
             _collapse_with(lambda x, n, s, w, m, S: (w, m.flip(0), S.flip(0)))

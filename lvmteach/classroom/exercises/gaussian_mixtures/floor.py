@@ -21,14 +21,16 @@ def _floor(x, r, least):
 @drawing
 def _floor_cases(draw):
     cases = []
-    for N, C, D, least in ((6, 3, 2, 0.5), (12, 2, 3, 1.4), (9, 2, 4, 0.3)):
+    for N, C, D, least, unit in ((6, 3, 2, 0.5, 1), (12, 2, 3, 1.4, 1), (9, 2, 4, 0.3, 1e-3)):
         r = torch.softmax(2 * draw(N, C), 1)
         if N == 6:
             r[2], r[:, 1] = 0, 0
             r = r / r.sum(1, keepdim=True)
             r[2] = torch.tensor([0, 1, 0])  # component 1 owns datum 2 and nothing else: collapsed
-        cases.append((2 + draw(N, D) @ (_eye(D) + 0.6 * draw(D, D)), r, least))
-    hardly = draw(7, 2).softmax(1) * torch.tensor([1, 0.005])  # a component that answers for less than one datum
+        cases.append((unit * (2 + draw(N, D) @ (_eye(D) + 0.6 * draw(D, D))), r, unit**2 * least))
+    hardly = draw(7, 2).softmax(1) * torch.tensor([1, 1e-6])  # a component that answers for next to nothing
+    x, r, least = cases[1]
+    cases[1] = 1e5 + x, r, least  # far from zero
     return [*cases, (draw(7, 2), hardly / hardly.sum(1, keepdim=True), 0.05)]
 
 

@@ -23,18 +23,18 @@ def _log_joint(x, weights, means, covariances):
 @drawing
 def _mixtures(draw):
     cases = []
-    for N, C, D, scale in ((4, 3, 2, 1), (5, 1, 3, 2), (2, 4, 1, 1), (7, 2, 4, 90)):
+    for N, C, D, scale, far in ((4, 3, 2, 1, 0), (5, 1, 3, 2, 0), (2, 4, 1, 1, 1e5), (7, 2, 4, 90, 0)):
         root = draw(C, D, D)
         covariances = root @ root.mT + 0.3 * _eye(D)
-        cases.append((scale * draw(N, D) + 0.5, torch.softmax(draw(C), 0), 2 * draw(C, D), covariances))
+        x, means = far + scale * draw(N, D) + 0.5, far + 2 * draw(C, D)
+        cases.append((x, torch.softmax(draw(C), 0), means, covariances))
     small = 1e-4 * cases[0][-1].repeat(1, 1, 1)
-    wide = torch.stack(
-        [1e-4 * (1 + draw(150).abs()).diag() for _ in range(2)]
-    )  # a determinant below the smallest float
-    x = 0.01 * draw(3, 150)
+    wide = 1e-6 * torch.diag_embed(1 + draw(2, 150).abs())  # a determinant below the smallest float, and so is its root
+    x = 1e-3 * draw(3, 150)
+    rare = (draw(3) - torch.tensor([0, 14, 30])).softmax(0)  # weights of a millionth and less
     return [
         *cases,
-        (0.01 * cases[0][0], *cases[0][1:2], 0.01 * cases[0][2], small),
+        (0.01 * cases[0][0], rare, 0.01 * cases[0][2], small),
         (x, draw(2).softmax(0), x[:2], wide),
     ]
 

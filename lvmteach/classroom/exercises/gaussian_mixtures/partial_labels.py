@@ -27,6 +27,8 @@ def _half_known(draw):
     cases.append((draw(4, 3), never))  # a label that is ruled out for all data
     far = draw(6, 3) + torch.linspace(-2000, 900, 6, dtype=torch.float64)[:, None]
     far[2, 1] += 1500  # the likeliest label is ruled out, and the others are out of exp's reach of it
+    far[0, 1] += 2500  # one label is far above the mean of its row
+    far[1] -= 570  # and a row with labels ruled out is far down
     cases.append((far, torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 1, 1]]).bool()))
     return cases
 

@@ -26,9 +26,11 @@ def _scale_gradient(x, weights, means, scales):
 def _scenes(draw):
     cases = []
     for N, C, D, far in ((3, 2, 1, 0), (6, 3, 2, 0), (9, 2, 4, 0), (5, 1, 3, 0), (4, 3, 2, 300)):
-        x = 2 * draw(N, D) + far
-        cases.append((x, torch.softmax(draw(C), 0), draw(C, D) + far / 2, (draw(C) / 3).exp()))
-    return cases
+        unit = 1e-3 if D == 4 else 1
+        x, weights = unit * (2 * draw(N, D) + far), torch.softmax(3 * draw(C), 0)
+        cases.append((x, weights, unit * (draw(C, D) + far / 2), unit * (draw(C) / 3).exp()))
+    x, weights, means, scales = cases[1]
+    return [*cases, (1e5 + x, weights, 1e5 + means, scales)]  # far from zero together
 
 
 def _with(r=None, slope=None, total=lambda table: table.sum(0)):
@@ -80,6 +82,8 @@ scale_gradient = Exercise(
         ),
         "Every component got every datum in full. Weight each by the posterior.": _with(r=torch.ones_like),
         "Those weights are the joint, not the posterior: divide each row by p(x).": _with(r=torch.exp),
+        "Far from all means each density is zero in floating point, and you divide zero by zero. Stay with logarithms, "
+        "and let softmax normalise.": _with(r=lambda joint: joint.exp() / joint.exp().sum(1, keepdim=True)),
         "Your weights sum to one over the data. The posterior sums to one over components.": (
             _with(r=lambda joint: torch.softmax(joint, 0))
         ),

@@ -18,8 +18,13 @@ def _tied_step(x, r):
 
 @drawing
 def _soft_labels(draw):
-    shapes = ((6, 3, 2), (9, 1, 4), (11, 4, 3), (8, 2, 1))
-    return [(3 + 2 * draw(N, D), torch.softmax(2 * draw(N, C), 1)) for N, C, D in shapes]
+    cases = []
+    for N, C, D in ((6, 3, 2), (9, 1, 4), (11, 4, 3), (8, 2, 1)):
+        x, score = 3 + 2 * draw(N, D), 2 * draw(N, C)
+        score[:, 0] -= 14 * (C == 4)  # a component that answers for next to nothing
+        cases.append((x, score.softmax(1)))
+    (near, r), (x, whose) = cases[0], cases[3]
+    return [*cases[:3], (1e-3 * x, whose), (1e5 + near, r)]  # in other units, and far from zero
 
 
 def _by_loop(x, r):
@@ -32,9 +37,17 @@ def _by_loop(x, r):
     return weights, means, total / len(x)
 
 
+def _by_cov(x, r):
+    weights, means = r.mean(0), (r.T @ x) / r.sum(0)[:, None]
+    D = x.shape[1]
+    own = [torch.cov(x.T, aweights=mine, correction=0).reshape(D, D) for mine in r.T]
+    return weights, means, sum(w * S for w, S in zip(weights, own, strict=True))
+
+
 def _total_less_between(x, r):
-    weights, means = r.mean(0), (r / r.sum(0)).T @ x
-    return weights, means, x.T @ x / len(x) - (means.T * weights) @ means
+    centre = x.mean(0)
+    weights, means = r.mean(0), (r / r.sum(0)).T @ (x - centre)
+    return weights, centre + means, (x - centre).T @ (x - centre) / len(x) - (means.T * weights) @ means
 
 
 def _with(weights=None, means=None, covariance=None):
@@ -102,5 +115,5 @@ tied_step = Exercise(
             lambda x, r: _tied_step(x, torch.nn.functional.one_hot(r.argmax(1), r.shape[1]).to(r.dtype))
         ),
     },
-    also_right=[_by_loop, _total_less_between],
+    also_right=[_by_loop, _by_cov, _total_less_between],
 )

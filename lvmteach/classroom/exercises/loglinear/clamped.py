@@ -17,13 +17,15 @@ def _clamped(w, features, outcomes, x):
 @drawing
 def _half_seen(draw):
     cases = []
-    for D, F, N, size in ((2, 3, 4, 1), (3, 4, 6, 1), (4, 5, 9, 1), (3, 2, 5, 400)):
+    for D, F, N, size in ((2, 3, 4, 1), (3, 4, 6, 1), (4, 5, 9, 1), (3, 2, 5, -600)):
         outcomes = (torch.arange(2**D)[:, None] >> torch.arange(D - 1, -1, -1) & 1).double()
+        outcomes = outcomes.flip(0) if N == 6 else outcomes  # their order is not promised
         x = (draw(N, D) > 0).double().masked_fill(draw(N, D) > 0.3, torch.nan)
         x[0], x[1] = torch.nan, outcomes[1]  # a datum of which nothing was seen, and a whole one
         w, values = size * draw(F), draw(len(outcomes), F) + 0.5
-        values[:, -1] += 100 * (N == 9)  # a far column shows who computes in single precision
-        if size > 1:  # a whole datum that the model all but excludes
+        if N == 9:  # a far column shows who computes in single precision, and lifts all scores out of the range of exp
+            w[-1], values[:, -1] = 0.8, values[:, -1] + 1000
+        if size < 0:  # a whole datum that the model all but excludes
             x[1] = outcomes[(values @ w).argmin()]
         cases.append((w, values, outcomes, x))
     return cases
@@ -100,6 +102,10 @@ clamped = Exercise(
         "exp leaves the range of floating point: right for small weights only. Rule out what does not agree, then let "
         "softmax normalise.": _masked(
             lambda score, fits: score.exp() * fits / (score.exp() * fits).sum(1, keepdim=True)
+        ),
+        "That is right until the model all but excludes what was seen: then the outcomes that agree have underflowed, "
+        "and you divide zero by zero. Rule outcomes out before the softmax.": _masked(
+            lambda score, fits: torch.softmax(score, 0) * fits / (torch.softmax(score, 0) * fits).sum(1, keepdim=True)
         ),
         "You normalised over the data. Each datum has a distribution over outcomes.": (
             _masked(lambda score, fits: torch.softmax(torch.where(fits > 0, score, -1e9), 0))

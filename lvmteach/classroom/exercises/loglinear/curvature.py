@@ -16,8 +16,13 @@ def _curvature(w, features):
 
 @drawing
 def _weights_and_features(draw):
-    shapes = (((4, 2), 1), ((8, 3), 1), ((6, 5), 2), ((7, 4), 400))
-    return [(size * draw(F), draw(M, F) + 0.5) for (M, F), size in shapes]
+    shapes = (((4, 2), 1), ((8, 3), 1), ((6, 5), 2), ((7, 4), -400))
+    cases = [(size * draw(F), draw(M, F) + 0.5) for (M, F), size in shapes]
+    w, features = cases[1]
+    w[2], features[:, 2] = w[2] / 100, 100 * features[:, 2]  # small steps in w are no small ones
+    w, features = cases[2]
+    w[0], features[:, 0] = 800, 1  # all scores lie out of the range of exp, and not far apart
+    return cases
 
 
 def _with(p=lambda score: torch.softmax(score, 0), change=None):
@@ -43,6 +48,11 @@ def _by_loop(w, features):
     p = p / p.sum()
     mean = sum(a * f for a, f in zip(p, features, strict=True))
     return -sum(a * torch.outer(f - mean, f - mean) for a, f in zip(p, features, strict=True))
+
+
+def _by_cov(w, features):
+    p = torch.softmax(features @ w, 0)
+    return -torch.cov(features.T, aweights=p, correction=0).reshape(len(w), len(w))
 
 
 curvature = Exercise(
@@ -84,5 +94,5 @@ curvature = Exercise(
             _with(change=lambda p, f, m: -(f - m).T @ (p[:, None] * (f - m)) / len(f))
         ),
     },
-    also_right=[_by_autograd, _by_loop, _with()],
+    also_right=[_by_autograd, _by_loop, _by_cov, _with()],
 )

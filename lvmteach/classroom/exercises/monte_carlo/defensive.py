@@ -18,16 +18,17 @@ def _defensive(log_p, log_q, log_wide, share):
 @drawing
 def _densities(draw):
     far = draw(4), -2000 + 10 * draw(4), -1990 + draw(4)  # densities of many dimensions
-    needle = draw(5), -900 * draw(5).abs(), draw(5) - 3  # where the narrow one has no mass
+    needle = draw(5), -1500 - 100 * draw(5).abs(), draw(5) - 3  # where the narrow one has no mass
     core = draw(5), draw(5), -900 - 100 * draw(5).abs()  # where the wide one has next to none
-    apart = torch.tensor([0.0, -900.0])  # no common maximum serves both columns
+    # No common maximum serves the columns, nor the rows.
+    apart = torch.tensor([0.0, -900.0]) + torch.tensor([0.0, -1000.0, 0.0, 900.0])[:, None]
     return [
         (draw(3), draw(3), draw(3), 0.1),
-        (draw(4, 2), 3 * draw(4, 2), draw(4, 2) - 2, 0.3),
+        (draw(4, 2), 3 * draw(4, 2), draw(4, 2) + 10, 1e-6),  # a small share that counts
         (*far, 0.1),
         (*needle, 0.05),
         (*core, 0.05),
-        (900 + draw(3), 890 + draw(3), 880 + draw(3), 0.2),  # of small units
+        (900 + draw(2, 3, 2), 890 + draw(2, 3, 2), 880 + draw(2, 3, 2), 0.2),  # of small units
         (draw(4, 2), draw(4, 2) + apart, draw(4, 2) + apart, 0.2),
     ]
 

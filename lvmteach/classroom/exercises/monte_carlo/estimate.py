@@ -19,7 +19,9 @@ def _estimate(f_z):
 
 @drawing
 def _values(draw):
-    return [(3 + 2 * draw(4),), (5 - draw(7, 3),), (0.7 + 0.1 * draw(30, 2, 5),)]
+    cases = [3 + 2 * draw(4), 5 - draw(7, 3), 0.7 + 0.1 * draw(30, 2, 5)]
+    far = torch.stack([1e6 + draw(6), 0 * draw(6)], 1)  # far from zero, and an event that never came
+    return [(f_z,) for f_z in [*cases, far]]
 
 
 def _estimate_by_loop(f_z):
@@ -27,9 +29,9 @@ def _estimate_by_loop(f_z):
     return value, torch.sqrt(sum((one - value) ** 2 for one in f_z)) / math.sqrt(K * (K - 1))
 
 
-def _estimate_by_moments(f_z):
+def _estimate_by_mean_square(f_z):
     K, value = len(f_z), torch.einsum("k...->...", f_z) / len(f_z)
-    return value, (((f_z**2).mean(0) - value**2) / (K - 1)) ** 0.5
+    return value, (((f_z - value) ** 2).mean(0) / (K - 1)) ** 0.5
 
 
 estimate = Exercise(
@@ -69,7 +71,7 @@ estimate = Exercise(
     },
     also_right=[
         _estimate_by_loop,
-        _estimate_by_moments,
+        _estimate_by_mean_square,
         lambda f_z: (torch.mean(f_z, dim=0), torch.std(f_z, dim=0) / len(f_z) ** 0.5),
     ],
 )

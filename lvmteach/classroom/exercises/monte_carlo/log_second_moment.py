@@ -25,10 +25,14 @@ def _gaussians(draw):
         s_q = s_p * (0.8 + draw(C, D).abs())  # 0.8 > sqrt(1/2): finite
         if D > 1:
             s_q[-1, 0] = s_p[-1, 0] / 2  # this one breaks
-        cases.append((draw(C, D) * s_p, s_p, s_q))
+        unit = 1e-6 if D == 2 else 1
+        cases.append((unit * draw(C, D) * s_p, unit * s_p, unit * s_q))
+    delta, s_p, s_q = cases[-1]
     twice = tuple(part[:, :2].clone() for part in cases[-1])
     twice[2][1] = twice[1][1] / 2  # two coordinates break
-    wide = draw(2, 400).exp()  # a product over coordinates leaves the range of floating point
+    twice[0][1, 0] = 0  # one of them though its means agree
+    delta[0, 0] = 60 * s_q[0, 0]  # a factor leaves the range of floating point
+    wide = draw(2, 400).exp()  # and here their product does
     return [*cases, twice, (0.1 * wide, wide, 10 * wide)]
 
 
@@ -46,8 +50,8 @@ def _by_completing_the_square(delta, s_p, s_q):
 
 def _factor_by_factor(delta, s_p, s_q):
     room = torch.clamp(2 * s_q.square() - s_p.square(), min=0.0)
-    factors = s_q.square() / (s_p * room.sqrt()) * (delta.square() / room).exp()
-    return factors.log().sum(-1)
+    factors = s_q.square() / (s_p * room.sqrt())
+    return (factors.log() + torch.where(room > 0, delta.square() / room, 0.0)).sum(-1)
 
 
 def _second_moment_with(change):
@@ -96,6 +100,14 @@ log_second_moment = Exercise(
         ),
         "You have p and q the other way round: this is the moment of q/p under p.": (
             lambda delta, s_p, s_q: _log_second_moment(delta, s_q, s_p)
+        ),
+        "You multiplied the factors of all coordinates: of hundreds the product leaves the range of floating point. "
+        "Add their logarithms.": lambda delta, s_p, s_q: (
+            _second_moment_with(lambda *given: _log_moment(*given).exp())(
+                delta[..., None], s_p[..., None], s_q[..., None]
+            )
+            .prod(-1)
+            .log()
         ),
         "This is the variance. The second moment is larger by the square of the mean weight, which is one.": (
             lambda delta, s_p, s_q: _log_second_moment(delta, s_p, s_q).expm1().log()

@@ -18,7 +18,7 @@ def _self_normalised(f_z, log_w):
 
 @drawing
 def _weighted_values(draw):
-    shapes = [((4,), 1), ((6, 3), 1), ((5, 2, 3), 2), ((40, 2), 30)]
+    shapes = [((4,), 1), ((6, 3), 1), ((5, 2, 3), 2), ((40, 2), 600)]
     cases = [(2 + draw(*shape), 0.5 + scale * draw(shape[0])) for shape, scale in shapes]
     return [*cases, (1 - draw(7, 2), 900 + draw(7)), (draw(8, 3), -1500 + draw(8))]
 
