@@ -27,7 +27,7 @@ def depends_on_others(seen: Evidence) -> Diagnosis | None:
     for i in (*seen.wrong, *seen.right[:FEW]):  # what is right may cease to be when other data come
         for axis, words in _mixed(seen, i):
             told.setdefault((axis, words), set()).add(seen.size(i))
-            if len(told[axis, words]) >= enough:
+            if len(told[axis, words]) >= enough and _stands_alone(seen, axis):
                 return Diagnosis(
                     f"Along axis {axis} of your result the numbers influence each other: when the other data change, "
                     f"so does the {words} number. In the right answer each stands alone. "
@@ -42,25 +42,46 @@ def _mixed(seen: Evidence, i: int) -> Iterator[tuple[int, str]]:
     And which number shows it.
     """
     ours, theirs = seen.expected[i], seen.received[i]
-    if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor) or ours.value.ndim == 0:
+    if not isinstance(ours.value, Tensor) or not isinstance(theirs.value, Tensor):
         return
-    if ours.value.shape != theirs.value.shape or len(set(ours.value.shape)) < ours.value.ndim:
+    if ours.value.shape != theirs.value.shape:
+        return
+    for axis, words, at, case in _all_alike(seen, i):
+        right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
+        if not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
+            continue
+        if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
+            continue
+        here = [o.value.detach().double().select(axis, at) for o in (ours, right, theirs, yours)]
+        if here[0].any() and near(here[0], here[1]) and not near(here[2], here[3]):
+            yield axis, words
+
+
+def _stands_alone(seen: Evidence, along: int) -> bool:
+    """Whether no right number depends on the other data along an axis, in any case: in one it may be chance."""
+    for i in range(seen.declared):
+        ours = seen.expected[i].value
+        for axis, _, at, case in _all_alike(seen, i) if isinstance(ours, Tensor) else ():
+            right = seen.try_again(seen.reference, case).value if axis == along else None
+            if not isinstance(right, Tensor) or right.shape != ours.shape:
+                continue
+            if not near(*(one.detach().double().select(axis, at) for one in (ours, right))):
+                return False
+    return True
+
+
+def _all_alike(seen: Evidence, i: int) -> Iterator[tuple[int, str, int, tuple]]:
+    """A case with all data made like the first, or the last, for each axis of the right result that holds data."""
+    shape = seen.expected[i].value.shape
+    if len(set(shape)) < len(shape):
         return  # in a square matrix nothing stands alone
-    for axis, length in enumerate(ours.value.shape):
+    for axis, length in enumerate(shape):
         if any(type(value) is int and value == length for value in seen.cases[i]):
             continue  # it comes from a number, not from data
         if any(list(value.shape).count(length) > 1 for value in seen.cases[i] if isinstance(value, Tensor)):
             continue  # two axes of this length: which one holds the data?
         for words, at in (("first", 0), ("last", length - 1)) if length > 1 else ():
-            case = tuple(_all_like(value, length, at) for value in seen.cases[i])
-            right, yours = seen.try_again(seen.reference, case), seen.try_again(seen.answer, case)
-            if not isinstance(right.value, Tensor) or not isinstance(yours.value, Tensor):
-                continue
-            if right.value.shape != ours.value.shape or yours.value.shape != ours.value.shape:
-                continue
-            here = [o.value.detach().double().select(axis, at) for o in (ours, right, theirs, yours)]
-            if here[0].any() and near(here[0], here[1]) and not near(here[2], here[3]):
-                yield axis, words
+            yield axis, words, at, tuple(_all_like(value, length, at) for value in seen.cases[i])
 
 
 def _all_like(value: Any, length: int, at: int) -> Any:
@@ -99,11 +120,13 @@ def _is_flat(seen: Evidence) -> bool:
 
 
 def _is_ignored(seen: Evidence, at: int, others: Callable[[Any], Iterator[Any]]) -> bool:
-    told = 0
-    for i in (*seen.wrong[:MANY_CASES], *seen.right[:FEW]):  # in a wrong case alone it may have underflowed
+    told, asked = 0, set()
+    for i in (*seen.wrong[:MANY_CASES], *seen.right):  # in a wrong case alone it may have underflowed
         case = seen.cases[i]
         if not seen.is_finite(i):
             continue
+        if len(asked) == FEW:
+            break
         for other in others(case[at]) if at < len(case) else ():
             given = (*case[:at], other, *case[at + 1 :])
             right, yours = seen.try_again(seen.reference, given), seen.try_again(seen.answer, given)
@@ -112,6 +135,8 @@ def _is_ignored(seen: Evidence, at: int, others: Callable[[Any], Iterator[Any]])
             if not seen.alike(yours, seen.received[i]):
                 return False
             told += 1
+            if i in seen.right:
+                asked.add(i)
     return told >= 2
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from lvmteach.classroom.exercises.evidence import Diagnosis, Evidence, near
@@ -13,7 +15,8 @@ FAR = 1e3  # times its spread, from zero: then its square holds it no more
 def single_precision(seen: Evidence) -> Diagnosis | None:
     """Numbers that float32 can hold, where the right ones are none such, and near to them."""
     pairs = [pair for parts in seen.wrong_parts.values() for pair in parts.values()]
-    if not pairs or not all((a.isfinite() == b.isfinite()).all() for a, b in pairs):
+    pairs = [(a, b) for a, b in pairs if (a.isfinite() == b.isfinite()).all()]  # the others left its range
+    if not pairs:
         return None
     a, b = (torch.cat([pair[side][pair[0].isfinite()] for pair in pairs]) for side in (0, 1))
     wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
@@ -57,10 +60,11 @@ def small_error(seen: Evidence) -> Diagnosis | None:
     errors = []
     for pairs in seen.wrong_parts.values():
         for a, b in pairs.values():
-            if (a.isfinite() != b.isfinite()).any() or not a.isfinite().any():
-                return None
+            if (a.isfinite() != b.isfinite()).any():
+                errors.append((math.inf, True))
+                continue
             a, b = a[a.isfinite()], b[a.isfinite()]
-            if not near(a, b):
+            if a.numel() and not near(a, b):
                 largest = a.abs().max()
                 error = (b - a).abs()
                 relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))

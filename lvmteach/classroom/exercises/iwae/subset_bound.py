@@ -21,7 +21,7 @@ def _subset_bound(log_w, m):
 @drawing
 def _weights_and_sizes(draw):
     shapes = [(4, 3, 2), (5, 2, 4), (6, 4, 1), (5, 7, 5), (9, 2, 4)]
-    cases = [(1.5 * draw(K, B) - (900 if K == 9 else 1), m) for K, B, m in shapes]
+    cases = [(1.5 * draw(K, B) - (900 if m == 5 else 1), m) for K, B, m in shapes]
     one_rules = draw(5, 2)
     one_rules[1] += 3000  # what is left without it is far below
     return [*cases, (draw(5, 2) + torch.tensor([0.0, -900.0]), 3), (one_rules, 2)]  # no maximum serves all of these

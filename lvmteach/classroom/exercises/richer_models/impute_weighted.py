@@ -23,7 +23,7 @@ def _draws(draw):
     x, missing, log_w, _ = cases[1]
     log_w = log_w + torch.tensor([0.0, -900.0, 700.0])  # no common maximum serves all data, nor all draws
     log_w[:-1] -= 3000
-    return [*cases, (draw(3, 5), missing, log_w, 3 * draw(4, 3, 5))]  # pixels that are real numbers
+    return [*cases, (draw(3, 5).relu(), missing, log_w, 3 * draw(4, 3, 5))]  # pixels that are real numbers
 
 
 def _by_log_sum(x, missing, log_w, p):

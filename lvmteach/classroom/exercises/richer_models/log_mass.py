@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn.functional import logsigmoid
 
@@ -23,8 +25,9 @@ def _counts(draw):
         x.flatten()[0], x.flatten()[-1] = 0.0, float(n)  # both edges
         cases.append((x, n * torch.special.ndtr(draw(*shape)), n / 5 * (0.3 * draw(*shape)).exp(), n))
     low = torch.tensor([2.0, 5.0, 4.0, 7.0, 3.0], dtype=torch.float64)
-    below = torch.tensor([20.5, 30.0, 80.0, 300.0, 0.502], dtype=torch.float64)  # a floor or an epsilon shows
-    return [*cases, (low, low + below, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.001], dtype=torch.float64), 16)]
+    below = torch.tensor([20.5, 30.0, 80.0, 300.0, 502.0], dtype=torch.float64)  # a floor or an epsilon shows
+    scale = torch.tensor([1.1, 0.9, 1.2, 0.8, 0.001], dtype=torch.float64)
+    return [*cases, (low, low + below * scale, scale, 16)]
 
 
 def _in_logs(x, m, s, n):
@@ -81,6 +84,8 @@ log_mass = Exercise(
         "to the last.": lambda x, m, s, n: torch.log(
             _inner(x, m, s, n) / (torch.sigmoid((n + 0.5 - m) / s) - torch.sigmoid((-0.5 - m) / s))
         ),
+        "A floor under the mass makes all small masses alike. Far below the location they are tiny, and right: take "
+        "the logarithm of the difference.": lambda x, m, s, n: _log_mass(x, m, s, n).clamp(min=math.log(1e-12)),
         "One number for each pixel: do not sum here.": lambda x, m, s, n: _log_mass(x, m, s, n).sum(-1),
     },
     also_right=[_in_logs, _by_edges],

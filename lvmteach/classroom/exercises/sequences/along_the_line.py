@@ -33,6 +33,11 @@ along_the_line = Exercise(
     reference=_along_the_line,
     cases=_cases,
     misconceptions={
+        "Steps added up in floating point may be one too many: for some n yours are. Let torch.linspace count them.": (
+            lambda mu, first, last, n: _shares(
+                mu, first, last, torch.arange(0, 1 + 1 / (n - 1), 1 / (n - 1), dtype=mu.dtype)
+            )
+        ),
         "One code for all n: then one sentence for every z. Each step has its own share of both ends.": (
             lambda mu, first, last, n: ((mu[first] + mu[last]) / 2).expand(n, -1)
         ),

@@ -108,16 +108,40 @@ def _columns_best(x, start, transition, emission):
     return torch.stack(path)
 
 
+def _walked_back(best, came):
+    path = [best.argmax()]
+    for source in reversed(came):
+        path.append(source[path[-1]])
+    return torch.stack(path[::-1])
+
+
 def _by_products(x, start, transition, emission):
     best, came = start * emission[:, x[0]], []
     for x_t in x[1:]:
         reached, source = (best[:, None] * transition).max(0)
         best = reached * emission[:, x_t]
         came.append(source)
-    path = [best.argmax()]
-    for source in reversed(came):
-        path.append(source[path[-1]])
-    return torch.stack(path[::-1])
+    return _walked_back(best, came)
+
+
+def _by_sums(x, start, transition, emission):
+    log_alpha, came = start.log() + emission[:, x[0]].log(), []
+    for x_t in x[1:]:
+        arriving = log_alpha[:, None] + transition.log()
+        log_alpha = arriving.logsumexp(0) + emission[:, x_t].log()
+        came.append(arriving.argmax(0))
+    return _walked_back(log_alpha, came)
+
+
+def _in_a_table(x, start, transition, emission):
+    """A table of zeros is in single precision."""
+    best, came = torch.zeros(len(x), len(start)), []
+    best[0] = start.log() + emission[:, x[0]].log()
+    for t in range(1, len(x)):
+        reached, source = (best[t - 1][:, None] + transition.log()).max(0)
+        best[t] = reached + emission[:, x[t]].log()
+        came.append(source)
+    return _walked_back(best[-1], came)
 
 
 def _ranked(x, start, transition, emission):
@@ -164,6 +188,22 @@ best_path = Exercise(
         "You look at each observation alone, without the chain.": _observed_alone,
         "You have the transition the wrong way round: row c says where one goes from c.": _transposed,
         "p(z_1) is missing: the first column starts with log start.": _no_start,
+        "One step too many: the first state has the start's probabilities, no transition leads to it.": (
+            lambda x, start, transition, emission: _best_path(x, start @ transition, transition, emission)
+        ),
+        "The first observation is missing: the first column has p(z_1) p(x_1 | z_1).": (
+            lambda x, start, transition, emission: _best_path(
+                torch.cat([torch.full_like(x[:1], emission.shape[1]), x[1:]]),  # a symbol that tells nothing
+                start,
+                transition,
+                torch.cat([emission, torch.ones_like(emission[:, :1])], 1),
+            )
+        ),
+        "Your columns hold sums over paths. A best path takes the maximum at every step: keep that, and where it came "
+        "from.": _by_sums,
+        "torch.zeros makes a table in single precision, and in it two paths may seem alike: give it start's dtype.": (
+            _in_a_table
+        ),
         "The columns are right, but you read off each column's best state. Remember where each maximum came from, and "
         "walk back from the end.": _columns_best,
     },

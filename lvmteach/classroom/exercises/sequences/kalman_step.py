@@ -55,6 +55,12 @@ def _by_information(m, P, x, A, Q, W, R):
     return cov @ (predicted @ A @ m + W.T @ torch.linalg.inv(R) @ x), cov
 
 
+def _covariance_of_before(m, P, x, A, Q, W, R):
+    predicted = A @ P @ A.T + Q
+    K = predicted @ W.T @ torch.linalg.inv(W @ predicted @ W.T + R)
+    return A @ m + K @ (x - W @ A @ m), P - K @ W @ P
+
+
 kalman_step = Exercise(
     ask="Move p(z_t-1 | x_1..x_t-1) = N(m, P) one step on, and condition it on x_t: the new mean and covariance.",
     reference=_kalman_step,
@@ -70,6 +76,9 @@ kalman_step = Exercise(
         ),
         "The mean was not predicted: it moves to A m before the observation corrects it.": (
             lambda *case: _with(*case, predict_mean=False)
+        ),
+        "The covariance starts from P of the step before. Take off from the predicted one, A P A' + Q.": (
+            _covariance_of_before
         ),
         "Add K times what is new in x, the error x - W A m, not K x.": lambda *case: _with(*case, innovation=False),
         "This is the prediction. Now condition it on x_t.": (lambda m, P, x, A, Q, W, R: (A @ m, A @ P @ A.T + Q)),
