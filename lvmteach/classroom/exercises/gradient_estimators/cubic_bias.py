@@ -71,6 +71,12 @@ cubic_bias = Exercise(
         "with probability theta.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * (1 - theta) * ((at_0 + at_1) / 2 - change)
         ),
+        "You took f'(theta) for the truth. The mean of f is theta f(1) + (1 - theta) f(0), not f(theta).": _wrong(
+            lambda theta, at_0, at_1, change, c: (
+                theta * (1 - theta)
+                * (theta * at_1 + (1 - theta) * at_0 - (c[1] + 2 * c[2] * theta + 3 * c[3] * theta**2))
+            )
+        ),
         "The slope was taken at z = theta. The draw is hard: f' is read at 0 or at 1.": _wrong(
             lambda theta, at_0, at_1, change, c: (
                 theta * (1 - theta) * (c[1] + 2 * c[2] * theta + 3 * c[3] * theta**2 - change)

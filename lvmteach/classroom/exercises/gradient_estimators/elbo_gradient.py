@@ -29,7 +29,7 @@ def _posteriors(draw):
     another, _, numbers = cases[3]
     sure, numbers = torch.tensor([45.0, -25.0, 0.3], dtype=logits.dtype), numbers.clone()
     numbers[0, 1] = 1e-12  # and falls against its odds
-    many = (lambda z: z.mean(-1), 0.1 * draw(1200), torch.special.ndtr(draw(3, 1200)))  # q(z) underflows
+    many = (lambda z: 200 * z.mean(-1) - 1000, 0.1 * draw(1200), torch.special.ndtr(draw(3, 1200)))  # p and q underflow
     return [*cases, (log_joint, ODDS[:4], beside_the_odds(draw, 5, ODDS[:4])), (another, sure, numbers), many]
 
 
@@ -80,6 +80,14 @@ elbo_gradient = Exercise(
         ),
         "log q is added. log w = log p(x, z) - log q(z).": _wrong(
             lambda z, log_p, log_q, s: ((log_p + log_q - _left_out(log_p + log_q))[:, None] * s).mean(0)
+        ),
+        "You added the gradient of log q in the brackets, draw by draw. Here what stands in them is held fixed.": (
+            _wrong(
+                lambda z, log_p, log_q, s: ((log_p - log_q - _left_out(log_p - log_q) - 1)[:, None] * s).mean(0)
+            )
+        ),
+        "Your baseline is the mean of log p alone. Take it from all of what it is taken off: log p - log q.": (
+            _wrong(lambda z, log_p, log_q, s: ((log_p - log_q - _left_out(log_p))[:, None] * s).mean(0))
         ),
         "This is a sum over the draws. An expectation is estimated by a mean.": (
             lambda log_joint, logits, u: len(u) * _elbo_gradient(log_joint, logits, u)

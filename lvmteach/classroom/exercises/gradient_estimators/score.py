@@ -42,6 +42,9 @@ score = Exercise(
         "exp leaves the range of floating point: right for small logits only. torch.softmax takes the largest out.": (
             lambda logits: torch.eye(len(logits)).to(logits) - logits.exp() / logits.exp().sum()
         ),
+        "The one is in every column. Only the logit of the class that was drawn stands in log pi by itself.": (
+            lambda logits: (1 - torch.softmax(logits, 0)).expand(len(logits), -1).clone()
+        ),
         "Only the diagonal: the other logits matter as well, through the normaliser.": (
             lambda logits: (1 - torch.softmax(logits, 0)).diag()
         ),

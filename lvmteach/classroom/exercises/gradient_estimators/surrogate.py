@@ -47,6 +47,9 @@ surrogate = Exercise(
         "gradient.": lambda f_z, log_q: (f_z + f_z.detach() * log_q).mean(0),
         "f may depend on the parameters itself, as the ELBO does, and you cut that part off: detach f in the score "
         "term alone.": lambda f_z, log_q: (f_z.detach() + f_z.detach() * (log_q - log_q.detach())).mean(0),
+        "You took a baseline off: the mean of f. Here f itself multiplies the score.": (
+            lambda f_z, log_q: (f_z + (f_z - f_z.mean(0)).detach() * (log_q - log_q.detach())).mean(0)
+        ),
         "Your score term has the wrong sign. The gradient of q is q times the score, with a plus.": (
             lambda f_z, log_q: (f_z - f_z.detach() * (log_q - log_q.detach())).mean(0)
         ),

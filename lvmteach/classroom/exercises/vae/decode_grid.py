@@ -79,6 +79,9 @@ decode_grid = Exercise(
         "You took the quantiles for coordinates. The normal's inverse distribution function turns them into z.": (
             _grid_with(side=lambda n: (torch.arange(n, dtype=torch.float64) + 0.5) / n)
         ),
+        "Those are quantiles of the logistic distribution. The prior is normal: its inverse is another one.": (
+            _grid_with(side=lambda n: torch.logit((torch.arange(n, dtype=torch.float64) + 0.5) / n))
+        ),
         "That is the distribution function. You need its inverse: from probabilities to z.": (
             _grid_with(side=lambda n: torch.special.ndtr((torch.arange(n, dtype=torch.float64) + 0.5) / n))
         ),

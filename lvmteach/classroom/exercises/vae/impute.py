@@ -78,6 +78,13 @@ def _fill(missing, p, uniform, x):
     return torch.where(missing, (uniform < p).to(x), x)
 
 
+def _drawn_at_the_end(x, missing, encode, decode, eps, u):
+    soft, mean = _impute_with(fill=lambda missing, p, uniform, x: torch.where(missing, p, x))(
+        x, missing, encode, decode, eps, u
+    )
+    return torch.where(missing, (u[-1] < soft).to(x), x), mean
+
+
 def _impute_by_hand(x, missing, encode, decode, eps, u):
     """Image by image, and pixel by pixel."""
     filled, mean = x.clone(), x.clone()
@@ -122,6 +129,8 @@ impute = Exercise(
         "You rounded the probabilities. A pixel of probability 0.7 is 0 in three turns of ten: compare with u.": (
             _impute_with(fill=lambda missing, p, uniform, x: torch.where(missing, p.round(), x))
         ),
+        "The pixels are drawn at the end alone: probabilities go from turn to turn. Let the next turn encode zeros and "
+        "ones.": _drawn_at_the_end,
         "0 and 1 are exchanged: u lies below p with probability p, and then the pixel is 1.": (
             _impute_with(fill=lambda missing, p, uniform, x: torch.where(missing, (uniform > p).to(x), x))
         ),

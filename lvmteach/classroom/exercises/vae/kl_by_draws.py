@@ -85,6 +85,12 @@ kl_by_draws = Exercise(
         "You averaged over everything. Only the first axis holds draws; each image keeps its own KL.": (
             lambda mu, s, eps: _kl_by_draws(mu, s, eps).mean()
         ),
+        "You averaged r - 1 - log r, with r = p / q: the same on average. Here average log q - log p, as it stands.": (
+            lambda mu, s, eps: (lambda log_r: (log_r.exp() - 1 - log_r).mean(0))(-_log_ratio(mu, s, mu + s.exp() * eps))
+        ),
+        "You took the mean of log q in closed form. Evaluate both densities at the draws.": (
+            lambda mu, s, eps: (((mu + s.exp() * eps) ** 2 - 1) / 2 - s).sum(-1).mean(0)
+        ),
         "That is the closed form. It is what you want to test: let the draws speak, by the definition.": (
             lambda mu, s, eps: _kl(mu, s)
         ),

@@ -37,13 +37,15 @@ def _codes(draw):
     """
 
     def units(B):
-        noise = draw(B, 9)
+        noise = draw(B, 10)
         noise = (noise - noise.mean(0)) / noise.std(0)
         border = [0.14, 0.08, 0.11, 0.1 * (1 + 1e-8), 0.1 * (1 - 1e-8)]
-        mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, *border], dtype=noise.dtype)
-        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0, 3e4, 3e4]).to(noise)
-        scale = torch.tensor([0.3, 1.0, 1.0, 1e-6, 0.98, 0.3, 0.98, 30, 1]).to(noise).log()
-        return mean, scale + 0.02 * draw(B, 9)
+        mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, *border, 0.0], dtype=noise.dtype)
+        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0, 3e4, 3e4, 0.0]).to(noise)
+        scale = torch.tensor([0.3, 1.0, 1.0, 1e-6, 0.98, 0.3, 0.98, 30, 1, 1]).to(noise).log()
+        scale = scale + 0.02 * draw(B, 10)
+        scale[:, -1] = 0  # the prior itself
+        return mean, scale
 
     cases = [units(B) for B in (3, 5, 40, 200)]
     mean, log_scale = units(8)

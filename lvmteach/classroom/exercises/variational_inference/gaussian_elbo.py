@@ -26,7 +26,7 @@ def _decoders(draw):
         cases.append((2 * draw(B, D), draw(D, L), noise, 1.5 * draw(B, L), (draw(B, L) / 2 - 0.3).exp()))
     x, W, noise, *code = cases[1]
     small_units = 1e-7 * x, 1e-7 * W, 1e-7 * noise, *code
-    narrower = torch.linspace(0, 25, 30, dtype=torch.float64)[:, None]  # single precision shows at one of these scales
+    narrower = torch.linspace(-5, 25, 30, dtype=torch.float64)[:, None]  # single precision shows at one of these scales
     scales = (1.5 * draw(30, 2) - narrower).exp()
     return [*cases, (0.1 * draw(30, 1), draw(1, 2), 0.6, 0.1 * draw(30, 2), scales), small_units]
 

@@ -99,6 +99,9 @@ gaussian_kl = Exercise(
         "That is the KL to a standard normal. Here p has a mean and a scale of its own.": (
             lambda m_q, s_q, m_p, s_p: ((s_q**2 + m_q**2 - 1) / 2 - s_q.log()).sum(-1)
         ),
+        "The entropy of q is missing: this is the mean of -log p alone. The KL has the mean of log q as well.": (
+            lambda m_q, s_q, m_p, s_p: _kl_each(m_q, s_q, m_p, s_p).sum(-1) + Normal(m_q, s_q).entropy().sum(-1)
+        ),
         "You averaged over the coordinates. Independent coordinates add their KLs.": (
             lambda *given: _kl_each(*given).mean(-1)
         ),

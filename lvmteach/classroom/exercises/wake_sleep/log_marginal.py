@@ -27,7 +27,7 @@ def _log_marginal(x, prior, generative):
 
 @drawing
 def _images_and_nets(draw):
-    shapes = [(3, (4, 2), 1), (5, (4, 3, 2), 6), (3, (5, 1), 2), (1, (2, 4, 3, 1), 1), (6, (4, 2), 900)]
+    shapes = [(3, (4, 2), 1), (5, (4, 3, 2), 1), (3, (5, 1), 2), (4, (2, 4, 3, 1), 6), (6, (4, 2), 900)]
     cases = [
         (_coins(draw, B, s[0])[0], scale * draw(s[-1]) - 0.3, _scaled(_generative(draw, s), scale))
         for B, s, scale in shapes
@@ -75,6 +75,13 @@ def _top_is_a_probability(x, prior, generative):
     log_p_z = Bernoulli(above.expand_as(z_1)).log_prob(z_1).sum(-1)
     log_p_x = Bernoulli(logits=_logits(z_1, generative[0])).log_prob(x[:, None]).sum(-1)
     return torch.logsumexp(log_p_x + log_p_z, 1)
+
+
+def _handed_down(x, prior, generative):
+    above = torch.sigmoid(prior)
+    for layer in generative[:0:-1]:
+        above = torch.sigmoid(_logits(above, layer))
+    return Bernoulli(logits=_logits(above, generative[0]).expand_as(x)).log_prob(x).sum(-1)
 
 
 def _without_prior(x, prior, generative):
@@ -152,6 +159,8 @@ log_marginal = Exercise(
         "You gave z_1 the probabilities that the mean of the layers above predicts. Sum over their states too.": (
             _top_is_a_probability
         ),
+        "You handed probabilities down, from the prior to the image. A mean over states does not pass through a "
+        "sigmoid: sum over all of them.": _handed_down,
         "p of the top layer is missing: without the prior the states are weighted wrongly.": _without_prior,
         "You averaged p(x | z_1) over all states as if they were equally likely. Weigh each with p(z).": (
             lambda *given: (

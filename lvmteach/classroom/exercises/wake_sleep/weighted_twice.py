@@ -48,6 +48,14 @@ def _different_draws_only(log_p_xz, log_q):
     return _weighted_twice(log_p_xz, log_q) - q**2
 
 
+def _without_replacement(log_p_xz, log_q):
+    """The second draw from what q leaves to the other states."""
+    log_w, q = log_p_xz - log_q, log_q.exp()
+    pairs = q[:, :, None] * q[:, None] / (1 - q)[:, :, None] * (1 - torch.eye(q.shape[1]).to(q))
+    wins = torch.sigmoid(log_w[:, :, None] - log_w[:, None, :])
+    return (pairs * wins).sum(2) + (pairs * (1 - wins)).sum(1)
+
+
 weighted_twice = Exercise(
     ask="Return the exact mean of the weighted picture of the posterior that K = 2 draws from q give, by enumeration.",
     reference=_weighted_twice,
@@ -61,6 +69,7 @@ weighted_twice = Exercise(
         "You left out the pairs in which both draws are the same state. They happen: the state then has weight one.": (
             _different_draws_only
         ),
+        "Your second draw never is the state of the first. Both are drawn from q, independently.": _without_replacement,
         "Either of the two draws can be z: your sum counts the first alone, so its total is one half.": (
             lambda log_p_xz, log_q: _weighted_twice(log_p_xz, log_q) / 2
         ),
