@@ -1,33 +1,33 @@
-"""Reasons where probabilities leave the range of single precision, and where a whole path decides."""
+"""Reasons where probabilities leave the range of single precision, and where one number depends on those before."""
 
-import torch
-
-from lvmteach.classroom.exercises.sequences.best_path import _best_path
+from lvmteach.classroom.exercises.cases import drawing
+from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.sequences.forward import _forward
 from lvmteach.classroom.exercises.stages import exercises
 
 
-def singly(function):
-    return lambda x, *chain: function(x, *(part.float() for part in chain))
-
-
 def test_single_precision_is_named_where_it_also_underflows():
-    said = exercises("sequences")["forward"].judge(lambda *case: singly(_forward)(*case).double())
+    def singly(x, *chain):
+        return _forward(x, *(part.float() for part in chain)).double()
+
+    said = exercises("sequences")["forward"].judge(singly)
     assert said.diagnosis.startswith("Your numbers are those of single precision")
 
 
-def test_what_underflows_does_not_show_that_arguments_are_ignored():
-    verdict = exercises("sequences")["best_path"].judge(singly(_best_path))
-    assert verdict.status == "not yet"
-    assert "does not depend" not in verdict.diagnosis
+@drawing
+def columns(draw):
+    return [(draw(n, d),) for n, d in ((4, 3), (6, 2), (5, 4))]
 
 
-def test_what_stands_alone_by_chance_in_one_case_is_not_said_to_stand_alone():
-    def without_the_last(x, start, transition, emission):
-        last = torch.full_like(x[:1], emission.shape[1])  # a symbol that tells nothing
-        told = torch.cat([emission, torch.ones_like(emission[:, :1])], 1)
-        return _best_path(torch.cat([x[:-1], last]), start, transition, told)
+def up_to_here(x):
+    return x.logcumsumexp(0)
 
-    verdict = exercises("sequences")["best_path"].judge(without_the_last)
+
+def from_here_on(x):
+    return x.flip(0).logcumsumexp(0).flip(0)
+
+
+def test_the_first_of_running_sums_does_not_show_that_each_stands_alone():
+    verdict = Exercise("Do.", up_to_here, columns, {}).judge(from_here_on)
     assert verdict.status == "not yet"
     assert "stands alone" not in verdict.diagnosis
