@@ -22,6 +22,8 @@ def single_precision(seen: Evidence) -> Diagnosis | None:
     wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
     if wrong.sum() < 3 or not (b == b.float().double())[wrong].all() or (a == a.float().double())[wrong].any():
         return None
+    if not _uses_all_digits(b[wrong]):
+        return None  # whole numbers, or what a difference of large ones has left
     largest = a.abs().max()
     return (
         Diagnosis(
@@ -30,6 +32,12 @@ def single_precision(seen: Evidence) -> Diagnosis | None:
         if ((b - a).abs() < 1e-4 * largest).all()
         else None
     )
+
+
+def _uses_all_digits(b: torch.Tensor) -> bool:
+    """Whether any of the numbers needs the last three of the 24 binary digits that float32 has."""
+    digits = torch.frexp(b).mantissa * 2**21
+    return bool((digits != digits.round()).any())
 
 
 def digits_cancel(seen: Evidence) -> Diagnosis | None:

@@ -28,7 +28,8 @@ def _with_holes(draw):
         holes = draw(N, D) > 0.2
         holes[0], holes[1], holes[-1] = False, True, True  # one row without holes, one with nothing left
         holes[-1, 0] = False  # one with fewer entries than latents
-        x[0, 0], x[0, 1] = 0, mu[1]  # seen, though zero, or equal to mu
+        holes[2, 1] = False
+        x[0, 0], x[2, 1] = 0, mu[1]  # seen, though zero, or equal to mu
         cases.append((x.masked_fill(holes, math.nan), mu, W, psi))
     x, mu, W, psi = cases[1]
     return [*cases, (x / 1e3, mu / 1e3, W / 1e3, psi / 1e6)]  # in other units: small variances
@@ -77,6 +78,9 @@ impute = Exercise(
         ),
         "You counted missing entries as zeros that had been seen. Leave them out, of M too.": (
             lambda x, mu, W, psi: _fill(x, mu, W, _posterior(x.nan_to_num(0.0), mu, W, psi)[0])
+        ),
+        "An entry may be zero and yet seen. Only NaN says that it is missing.": (
+            lambda x, mu, W, psi: _impute(x.masked_fill(x == 0, math.nan), mu, W, psi)
         ),
         "You replaced what was seen by its reconstruction. Keep it.": (
             lambda x, mu, W, psi: _fill(x * math.nan, mu, W, _latents(x, mu, W, psi))

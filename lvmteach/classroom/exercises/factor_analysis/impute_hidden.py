@@ -38,7 +38,7 @@ def _impute_hidden(x, mu, W, psi, limit):
 def _hidden(draw):
     cases = []
     sizes = (4, 2, 1), (6, 4, 2), (9, 6, 3), (5, 3, 1), (7, 1, 2)  # in the last one nothing else was seen
-    for (N, D, L), limit in zip(sizes, (1.5, 2.5, 0.5, 80.0, -1.5), strict=True):
+    for (N, D, L), limit in zip(sizes, (1.5, 2.5, -0.5, 80.0, 0.5), strict=True):
         x, mu, W, psi = _model(draw, N, D, L)
         x[:, -1] = x[:, -1].clamp(max=limit)
         x[::2, -1] = math.nan

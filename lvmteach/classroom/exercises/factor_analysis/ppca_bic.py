@@ -30,7 +30,7 @@ def _ppca_bic(S, N):
 @drawing
 def _data(draw):
     cases = []
-    # At last variances of small units, and so many that their product underflows.
+    # Variances of small units, and once so many that their product underflows.
     for N, D, unit in ((20, 3, 1), (50, 5, 1), (400, 7, 1), (30, 2, 1), (90, 40, 1e-6)):
         x = unit * draw(max(N, 60), D) @ draw(D, D)
         cases.append(((x - x.mean(0)).T @ (x - x.mean(0)) / len(x), N))
@@ -78,6 +78,12 @@ def _counted(count):
     return wrong
 
 
+def _lost_by_the_product(S):
+    """Sums of logarithms less the logarithm of the product: zero, or infinity where that underflows."""
+    values = torch.linalg.eigvalsh(S).flip(0)[:-1]
+    return values.log().cumsum(0) - values.cumprod(0).log()
+
+
 ppca_bic = Exercise(
     ask="Return BIC in nats, the larger the better, of PPCA with 1 to D - 1 latents.",
     reference=_ppca_bic,
@@ -99,6 +105,9 @@ ppca_bic = Exercise(
         ),
         "This is AIC: a parameter costs one nat. In BIC it costs log(N) / 2.": (
             _worth(lambda log_lik, k, N: N * log_lik - k)
+        ),
+        "The product of many eigenvalues leaves the range of floating point. Sum their logarithms.": (
+            lambda S, N: _ppca_bic(S, N) + 0.5 * N * _lost_by_the_product(S)
         ),
         "This is -2 times BIC in nats, as some books write it. Here larger is better, in nats.": (
             lambda S, N: -2 * _ppca_bic(S, N)

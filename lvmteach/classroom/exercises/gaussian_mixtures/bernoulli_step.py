@@ -23,12 +23,14 @@ def _binary(draw):
     cases = []
     for N, C, D in ((4, 2, 3), (9, 3, 5), (6, 1, 2), (7, 2, 900)):
         x = (draw(N, D) > 0).double()
-        cases.append((x, torch.softmax(draw(C), 0), torch.sigmoid(draw(C, D))))
+        score, p = draw(C), torch.sigmoid(draw(C, D))
+        score[2:] -= 12  # the third answers for next to nothing
+        cases.append((x, torch.softmax(score, 0), p))
     # Pixels that are hardly ever ink, and some that nearly always are: only how hardly tells the components apart.
-    rare = 10 ** torch.tensor([[-12, -3], [-10, -7], [-9, -12]], dtype=torch.float64)
+    rare = 10 ** torch.tensor([[-12, -9], [-10, -11], [-9, -12]], dtype=torch.float64)
     x = [[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 1], [0, 0, 0, 1, 0, 0], [1, 1, 0, 0, 1, 0]]
     p = torch.cat([rare, 1 - rare, torch.sigmoid(draw(3, 2))], 1)
-    return [*cases, (torch.tensor(x).double(), torch.softmax(draw(3) - torch.tensor([0, 0, 12]), 0), p)]
+    return [*cases, (torch.tensor(x).double(), torch.softmax(draw(3), 0), p)]
 
 
 def _with(posterior=_posterior, of_weights=None, of_p=None):
@@ -98,6 +100,10 @@ bernoulli_step = Exercise(
         ),
         "You added a pseudo-count for ink and one for none. That keeps p from 0 and 1; the maximum of the likelihood, "
         "which EM climbs to, has none.": (_with(of_p=lambda x, r, new: (r.T @ x + 1) / (r.sum(0)[:, None] + 2))),
+        "You cut p off near 0 and 1. It lies between them, so its logarithm is finite; and where a pixel is rare in "
+        "all components, how rare it is tells them apart.": lambda x, weights, p: _bernoulli_step(
+            x, weights, p.clamp(1e-6, 1 - 1e-6)
+        ),
         "Those are the probabilities of zero. p is the probability of one.": _with(of_p=lambda x, r, new: 1 - new),
         "A row for each component, a column for each pixel: yours are transposed.": (
             _with(of_p=lambda x, r, new: new.T)

@@ -107,6 +107,8 @@ clamped = Exercise(
         "and you divide zero by zero. Rule outcomes out before the softmax.": _masked(
             lambda score, fits: torch.softmax(score, 0) * fits / (torch.softmax(score, 0) * fits).sum(1, keepdim=True)
         ),
+        "You left out the data of which nothing was seen. They count as well: what is expected of them is what the "
+        "model expects.": lambda w, features, outcomes, x: _clamped(w, features, outcomes, x[~x.isnan().all(1)]),
         "You normalised over the data. Each datum has a distribution over outcomes.": (
             _masked(lambda score, fits: torch.softmax(torch.where(fits > 0, score, -1e9), 0))
         ),

@@ -10,7 +10,7 @@ from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.compare import Close
 from lvmteach.classroom.exercises.engine import Exercise
 
-HALVINGS = 60
+HALVINGS = 50
 
 
 def _hazard(x):
@@ -41,14 +41,14 @@ def _thresholds(draw):
 
 def _by_fixed_point(c):
     a = c.clamp(min=0)
-    for _ in range(200):
+    for _ in range(40):
         a = _hazard(c + a) / 2  # the hazard's slope is below 1, so each round halves the distance
     return a
 
 
 def _by_newton(c):
     a = c.abs() + 1
-    for _ in range(50):
+    for _ in range(12):
         hazard = _hazard(c + a)
         a = a - (2 * a - hazard) / (2 - hazard * (hazard - c - a))
     return a

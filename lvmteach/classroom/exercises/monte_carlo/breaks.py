@@ -43,6 +43,9 @@ breaks = Exercise(
         "At 2 var_q = var_p exactly the exponent vanishes. Look at what is left: does its integral exist?": (
             lambda var_p, var_q: (2 * var_q < var_p).any(-1)
         ),
+        "You left room for rounding. A variance just above the boundary is sound: compare the numbers as they are.": (
+            lambda var_p, var_q: (2 * var_q <= 1.001 * var_p).any(-1)
+        ),
         "You ask for tails at least as heavy as the target's. That is safe, but stricter than needed: write down the "
         "exponent of p squared over q.": lambda var_p, var_q: (var_q < var_p).any(-1),
         "One bad coordinate is enough: second moments of independent coordinates multiply.": (

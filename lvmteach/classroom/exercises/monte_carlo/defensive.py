@@ -62,6 +62,14 @@ defensive = Exercise(
         "exp leaves the range of floating point: use logsumexp over the two parts.": (
             lambda log_p, log_q, log_wide, share: log_p - ((1 - share) * log_q.exp() + share * log_wide.exp()).log()
         ),
+        "You took q out of the sum. Where the wide part is far larger, the rest overflows: take the larger one out.": (
+            lambda log_p, log_q, log_wide, share: log_p - log_q - (1 - share + share * (log_wide - log_q).exp()).log()
+        ),
+        "You took the wide part out of the sum. Where q is far larger, the rest overflows: take the larger one out.": (
+            lambda log_p, log_q, log_wide, share: (
+                log_p - log_wide - (share + (1 - share) * (log_q - log_wide).exp()).log()
+            )
+        ),
         "This is the mixture's density, not the weight: p stands above it.": (
             lambda log_p, log_q, log_wide, share: (
                 log_p + torch.logsumexp(torch.stack([math.log(1 - share) + log_q, math.log(share) + log_wide]), 0)
