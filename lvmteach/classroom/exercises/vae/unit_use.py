@@ -41,7 +41,7 @@ def _codes(draw):
         noise = (noise - noise.mean(0)) / noise.std(0)
         border = [0.14, 0.08, 0.11, 0.1 * (1 + 1e-8), 0.1 * (1 - 1e-8)]
         mean = noise * torch.tensor([0.5, 0.012, 1e-3, 0.008, *border, 0.0], dtype=noise.dtype)
-        mean = mean + torch.tensor([0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.0, 3e4, 3e4, 0.0]).to(noise)
+        mean[:, 2] += 0.7
         scale = torch.tensor([0.3, 1.0, 1.0, 1e-6, 0.98, 0.3, 0.98, 30, 1, 1]).to(noise).log()
         scale = scale + 0.02 * draw(B, 10)
         scale[:, -1] = 0  # the prior itself
@@ -49,7 +49,8 @@ def _codes(draw):
 
     cases = [units(B) for B in (3, 5, 40, 200)]
     mean, log_scale = units(8)
-    return [*cases, (0.01 * mean, log_scale)]  # no unit is in use
+    none_in_use, far = (0.01 * mean, log_scale), (mean + 3e4 * (mean.std(0) > 0.09), log_scale)
+    return [*cases, none_in_use, far]
 
 
 def _wrong(active=lambda mu, s: mu.var(0) > 0.01, nats=lambda mu, s: _unit_use(mu, s)[1]):
