@@ -243,11 +243,12 @@ def test_the_papers_schedule_has_its_3280_epochs():
     assert len(set(rates)) == 8
 
 
-def test_two_layers_warm_up_in_both():
+@pytest.mark.parametrize(("name", "power"), [("warm_two", 1), ("warm_top", 2)])
+def test_two_layers_warm_up_in_both(name, power):
     """Its first value is log p(x|h1) alone; its last counts log q - log p of h1 and of h2, drawn by hand."""
     with seeded(0):
         model, x = mnist_two_layers(L1=7, L2=3, hidden=5), torch.rand(5, 784).round()
-    annealed = long.RECIPES["warm_two"].objective(model, steps=2)
+    annealed = long.RECIPES[name].objective(model, steps=2)
     normal = torch.distributions.Normal
     for beta in (0, 0.5, 1, 1):
         with seeded(1):
@@ -258,9 +259,10 @@ def test_two_layers_warm_up_in_both():
             q2 = model.encoder.second(h1).base_dist
             h2 = normal(q2.loc, q2.scale).rsample((1,))[0]
         p1 = model.prior.below(h2).base_dist
-        kl = (q1.log_prob(h1) - p1.log_prob(h1)).sum(-1) + (q2.log_prob(h2) - normal(0.0, 1.0).log_prob(h2)).sum(-1)
+        lower = (q1.log_prob(h1) - p1.log_prob(h1)).sum(-1)
+        upper = (q2.log_prob(h2) - normal(0.0, 1.0).log_prob(h2)).sum(-1)
         bits = torch.distributions.Bernoulli(logits=model.decoder.decoder.net(h1))
-        torch.testing.assert_close(value, bits.log_prob(x).sum(-1) - beta * kl)
+        torch.testing.assert_close(value, bits.log_prob(x).sum(-1) - beta * lower - beta**power * upper)
 
 
 @pytest.mark.parametrize("name", ["warm_two", "two_1", "two_5", "two_50"])
