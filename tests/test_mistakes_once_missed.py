@@ -33,12 +33,33 @@ def in_single_precision(logits, u):
     return (logits.float() - (-u.float().log()).log()).argmax(-1)
 
 
+def what_is_nearly_known_dropped(mean, cov, x, mu, W, psi):
+    before, scaled = torch.linalg.pinv(cov, rtol=1e-6, hermitian=True), W / psi[:, None]
+    after = torch.linalg.inv(before + W.T @ scaled)
+    return after @ (before @ mean + scaled.T @ (x - mu)), after
+
+
+def slope_by_differences(f, slope, mean, scale, eps):
+    nudges = 1e-4 * torch.eye(len(mean), dtype=mean.dtype)
+    tangent = (f(mean + nudges) - f(mean - nudges)) / 2e-4
+    rest = f(mean + scale * eps) - f(mean) - scale * eps @ tangent
+    return (rest[:, None] * eps / scale).mean(0) + tangent
+
+
+def by_direction_and_distance(mu, first, last, n):
+    gap = mu[last] - mu[first]
+    return mu[first] + torch.linspace(0, 1, n, dtype=mu.dtype)[:, None] * gap.norm() * (gap / gap.norm())
+
+
 MISSED = {
+    "factor_analysis.update": what_is_nearly_known_dropped,
     "factor_analysis.grouped_noise": ranked_groups,
     "monte_carlo.breaks": nearly_broken,
     "loglinear.clamped": normalised_before,
+    "gradient_estimators.by_tangent": slope_by_differences,
     "gradient_estimators.score": log_of_a_softmax,
     "gradient_estimators.gumbel_max": in_single_precision,
+    "sequences.along_the_line": by_direction_and_distance,
 }
 
 

@@ -21,10 +21,14 @@ def _beliefs(draw):
     cases = []
     for D, L, unsure in ((2, 1, 1), (3, 2, 1), (5, 3, 1), (1, 2, 1e6)):  # the last knows next to nothing
         root = draw(L, L)
+        root[-1] *= -(root[0] @ root[-1]).sign()  # covariances of either sign
         cov = root @ root.T + 0.3 * torch.eye(L, dtype=torch.float64)
         cases.append((1 + draw(L), unsure * cov, draw(D), 2 + draw(D), draw(D, L), unsure / 2 * draw(D).exp()))
     mean, cov, x, mu, W, psi = cases[2]
-    return [*cases, (mean, 1e-4 * cov, x, mu, W, 1e-4 * psi)]  # sure of itself, and hardly any noise
+    axes = torch.linalg.qr(draw(3, 3)).Q
+    nearly_known = axes @ torch.diag(torch.tensor([1, 0.5, 3e-7]).to(axes)) @ axes.T  # in one direction
+    sure = (mean, 1e-4 * cov, x, mu, W, 1e-4 * psi)  # of itself, and hardly any noise
+    return [*cases, sure, (mean, nearly_known, x, mu, W, psi)]
 
 
 def _by_gain(mean, cov, x, mu, W, psi):

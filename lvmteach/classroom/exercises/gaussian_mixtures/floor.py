@@ -21,7 +21,7 @@ def _floor(x, r, least):
 @drawing
 def _floor_cases(draw):
     cases = []
-    for N, C, D, least, unit in ((6, 3, 2, 0.5, 1), (12, 2, 3, 1.4, 1), (9, 2, 4, 0.3, 1e-3)):
+    for N, C, D, least, unit in ((6, 3, 2, 0.5, 1), (12, 2, 3, 1.4, 1), (9, 2, 4, 0.3, 1e-3), (3, 2, 4, 0.3, 1)):
         r = torch.softmax(2 * draw(N, C), 1)
         if N == 6:
             r[2], r[:, 1] = 0, 0

@@ -16,7 +16,8 @@ def _along_the_line(mu, first, last, n):
 @drawing
 def _cases(draw):
     cases = [(draw(3, 2), 0, 2, 3), (draw(5, 4), 1, 3, 6), (draw(4, 3), 3, 0, 5), (draw(6, 2), 2, 5, 4)]
-    return [*cases, (draw(3, 2), 1, 0, 2), (draw(2, 3), 0, 1, 50)]  # the ends alone, and many steps
+    again = draw(3, 2)[[0, 1, 0]]  # two sentences with one code
+    return [*cases, (again, 0, 2, 4), (draw(3, 2), 1, 0, 2), (draw(2, 3), 0, 1, 50)]  # the ends alone, and many steps
 
 
 def _by_loop(mu, first, last, n):
