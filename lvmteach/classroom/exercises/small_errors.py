@@ -20,12 +20,10 @@ def single_precision(seen: Evidence) -> Diagnosis | None:
         return None
     a, b = (torch.cat([pair[side][pair[0].isfinite()] for pair in pairs]) for side in (0, 1))
     wrong = ~torch.isclose(b, a, rtol=1e-9, atol=0)
-    if wrong.sum() < 3 or not b[wrong].any():
-        return None  # zeros fit into any precision
+    if wrong.sum() < 3 or not _uses_all_digits(b[wrong]):
+        return None  # zeros, whole numbers, what a difference of large ones has left: they fit into any precision
     if not (b == b.float().double())[wrong].all() or (a == a.float().double())[wrong].any():
         return None
-    if not _uses_all_digits(b[wrong]):
-        return None  # whole numbers, or what a difference of large ones has left
     largest = a.abs().max()
     return (
         Diagnosis(
