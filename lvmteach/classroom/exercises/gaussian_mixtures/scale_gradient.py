@@ -29,8 +29,8 @@ def _scenes(draw):
         unit = 1e-3 if D == 4 else 1
         x, weights = unit * (2 * draw(N, D) + far), torch.softmax(3 * draw(C), 0)
         cases.append((x, weights, unit * (draw(C, D) + far / 2), unit * (draw(C) / 3).exp()))
-    x, weights, means, scales = cases[1]
-    return [*cases, (1e5 + x, weights, 1e5 + means, scales)]  # far from zero together
+    _, weights, means, scales = cases[1]
+    return [*cases, (1e5 + 2 * draw(40, 2), weights, 1e5 + means, scales)]  # many, and far from zero together
 
 
 def _with(r=None, slope=None, total=lambda table: table.sum(0)):

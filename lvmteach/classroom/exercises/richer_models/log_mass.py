@@ -22,7 +22,7 @@ def _counts(draw):
     cases = []
     for shape, n in (((4,), 3), ((2, 5), 16), ((3, 3), 7), ((6,), 255)):
         x = (torch.special.ndtr(draw(*shape)) * (n + 1)).floor().clamp(max=n)
-        x.flatten()[0], x.flatten()[-1] = 0.0, float(n)  # both edges
+        x.flatten()[0], x.flatten()[1], x.flatten()[-1] = 0.0, n - 1.0, float(n)  # both edges, and one beside
         cases.append((x, n * torch.special.ndtr(draw(*shape)), n / 5 * (0.3 * draw(*shape)).exp(), n))
     low = torch.tensor([2.0, 5.0, 4.0, 7.0, 3.0], dtype=torch.float64)
     below = torch.tensor([20.5, 30.0, 80.0, 300.0, 502.0], dtype=torch.float64)  # a floor or an epsilon shows

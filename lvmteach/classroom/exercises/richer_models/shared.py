@@ -23,9 +23,9 @@ def _mixture(draw, C, L):
 
 
 def _rare_one(draw):
-    """A mixture on a line, in small units: the component at zero is rare, and near zero as likely as the others."""
-    log_pi = torch.log_softmax(torch.tensor([-30.0, 0.0, 0.0], dtype=torch.float64), 0)
-    return log_pi, SMALL * torch.tensor([[0.0], [7.8], [-7.8]], dtype=torch.float64), math.log(SMALL) + draw(3, 1) / 50
+    """A mixture on a line, in small units: the component near zero is rare, and there as likely as the others."""
+    log_pi = torch.log_softmax(torch.tensor([-50.0, 0.0, 0.0], dtype=torch.float64), 0)
+    return log_pi, SMALL * torch.tensor([[0.3], [10.3], [-9.7]], dtype=torch.float64), math.log(SMALL) + draw(3, 1) / 50
 
 
 SMALL = 1e-9  # where a number added for safety shows

@@ -21,8 +21,10 @@ from lvmteach.classroom.exercises.variational_inference.shared import (
 def _decoders(draw):
     cases = []
     for (B, D, L), noise in zip(
-        ((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3), (2, 4, 2)), (0.7, 1.6, 0.9, 0.4, 0.01), strict=True
-    ):
+        ((2, 3, 1), (4, 5, 2), (3, 2, 4), (5, 3, 3), (2, 4, 2), (2, 300, 2)),
+        (0.7, 1.6, 0.9, 0.4, 0.01, 0.05),
+        strict=True,
+    ):  # the last: the determinant of 300 small variances is zero to a computer
         cases.append((2 * draw(B, D), draw(D, L), noise, 1.5 * draw(B, L), (draw(B, L) / 2 - 0.3).exp()))
     x, W, noise, *code = cases[1]
     small_units = 1e-7 * x, 1e-7 * W, 1e-7 * noise, *code
