@@ -48,10 +48,10 @@ def _posteriors(draw):
         cases.append((draw(B, L), A, draw(B, L), 0.4 * draw(B, L) - 0.5))
     root = draw(1, 60, 60)  # narrow in many dimensions: the determinant has no place in floating point
     A = 1e6 * (root @ root.mT + torch.eye(60, dtype=root.dtype))
-    m, B, mu, s = cases[3]
+    m, precision, mu, s = cases[3]
     unit = torch.tensor([[1e6], [1.0], [1e-6], [1e3]]).to(m)  # of each image's z, which leaves the gaps alone
-    in_units = unit * (m + 1e5), B / unit[:, None] ** 2, unit * (mu + 1e5), s + unit.log()
-    return [*cases, in_units, (draw(1, 60), A, draw(1, 60), draw(1, 60) - 7)]
+    in_units, far = (unit * m, precision / unit[:, None] ** 2, unit * mu, s + unit.log()), torch.full_like(m, 1e5)
+    return [*cases, in_units, (m + far, precision, mu + far, s), (draw(1, 60), A, draw(1, 60), draw(1, 60) - 7)]
 
 
 def _with_widths(variances):

@@ -22,7 +22,8 @@ def _switches(draw):
         cases.append((2 * draw(N, D), draw(D, L), draw(D), torch.sigmoid(2 * draw(N, L))))
     cases[-1][3][0] = torch.tensor([0.0, 1, 1, 0])  # sure of every switch
     x, W, b, m = cases[1]
-    return [*cases, (1e-6 * (x + 1e6), 1e-6 * W, 1e-6 * (b + 1e6), m)]  # in other units, and far from zero
+    far, small_units = (x + 1e6, W, b + 1e6, m), (1e-6 * x, 1e-6 * W, 1e-6 * b, m)
+    return [*cases, far, small_units]
 
 
 def _with(doubt=lambda m, W: (m * (1 - m)) @ W.square().sum(0), shift=1.0, divide=lambda x: x.numel(), root=False):
