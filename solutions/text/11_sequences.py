@@ -296,7 +296,7 @@ for t in (1, 2):
 #
 # A decoder gives logits of each next event. Return $-\log p(x)$ of each sentence, in nats.
 #
-# - `logits` $(B, T, V)$: at place $t$ those of $x_t$, made from $x_1 \dots x_{t-1}$. `x` $(B, T)$: words, `END`, then `PAD` (the number 0).
+# - `logits` $(B, T, V)$: at place $t$ those of $x_t$, made from $x_1 \dots x_{t-1}$. `x` $(B, T)$: words (`UNKNOWN` is one), `END`, then `PAD` (the number 0).
 # - Result: $(B)$, summed over the events of a sentence.
 #
 # <details><summary>Hint 1</summary>

@@ -75,7 +75,7 @@ impute_weighted = Exercise(
             )
         ),
         "You rounded. The mean is a probability, and says how sure the filling is.": (
-            lambda x, missing, log_w, p: _impute_weighted(x, missing, log_w, p).round()
+            lambda x, missing, log_w, p: torch.where(missing, _impute_weighted(x, missing, log_w, p).round(), x)
         ),
         "You divided by K as well: weights that sum to one need no other mean.": (
             lambda x, missing, log_w, p: torch.where(missing, (torch.softmax(log_w, 0)[..., None] * p).mean(0), x)

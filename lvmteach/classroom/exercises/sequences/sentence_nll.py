@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
-from lvmteach.classroom.exercises.sequences.shared import END, PAD, WORDS, _sentences
+from lvmteach.classroom.exercises.sequences.shared import END, PAD, UNKNOWN, WORDS, _sentences
 
 
 def _sentence_nll(logits, x):
@@ -18,6 +18,7 @@ def _sentence_nll(logits, x):
 @drawing
 def _cases(draw):
     cases = [(2 * draw(B, T, WORDS), _sentences(draw, B, T)) for B, T in ((2, 4), (3, 6), (4, 5), (5, 9))]
+    cases[2][1][1, 0] = UNKNOWN
     sure = 1000 * draw(3, 5, WORDS) + 2000 * draw(3, 5, 1)  # and wrong; no common maximum serves all places
     return [*cases, (sure, _sentences(draw, 3, 5))]
 
