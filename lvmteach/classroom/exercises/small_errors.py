@@ -89,7 +89,8 @@ def small_error(seen: Evidence) -> Diagnosis | None:
     if len(small) < len(errors):
         return Diagnosis(
             f"Nearly right on {len(small)} of {len(errors)} wrong inputs, to about {max(small):.0e} of the value: "
-            f"{single}a small number added or cut off for safety, or a term that is next to nothing on most inputs?"
+            f"{single}a small number added or cut off for safety, too few steps, or a term that is next to nothing on "
+            "most inputs?"
         )
     return Diagnosis(
         f"Nearly right everywhere, to about {max(small):.0e} of the value: {single}a small number added or cut off for "

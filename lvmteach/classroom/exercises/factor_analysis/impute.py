@@ -29,6 +29,8 @@ def _with_holes(draw):
         holes[0], holes[1], holes[-1] = False, True, True  # one row without holes, one with nothing left
         holes[-1, 0] = False  # one with fewer entries than latents
         holes[2, 1] = False
+        if D == 5:
+            holes[:, 3] = False  # a column that every row has
         x[0, 0], x[2, 1] = 0, mu[1]  # seen, though zero, or equal to mu
         cases.append((x.masked_fill(holes, math.nan), mu, W, psi))
     x, mu, W, psi = cases[1]
@@ -82,6 +84,9 @@ impute = Exercise(
         "An entry may be zero and yet seen. Only NaN says that it is missing.": (
             lambda x, mu, W, psi: _impute(x.masked_fill(x == 0, math.nan), mu, W, psi)
         ),
+        "You use only columns that every row has. Each row has columns of its own that were seen: use all of them.": (
+            lambda x, mu, W, psi: _by_whole_columns(x, mu, W, psi, ~x.isnan().any(0))
+        ),
         "You replaced what was seen by its reconstruction. Keep it.": (
             lambda x, mu, W, psi: _fill(x * math.nan, mu, W, _latents(x, mu, W, psi))
         ),
@@ -104,6 +109,10 @@ impute = Exercise(
     },
     also_right=[_impute_by_conditioning, _impute_by_rows],
 )
+
+
+def _by_whole_columns(x, mu, W, psi, whole):
+    return _fill(x, mu, W, _posterior(x[:, whole], mu[whole], W[whole], psi[whole])[0])
 
 
 def _latents(x, mu, W, psi):

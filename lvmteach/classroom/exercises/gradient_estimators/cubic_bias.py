@@ -85,6 +85,11 @@ cubic_bias = Exercise(
         "This is the straight-through gradient. Its bias is what is left when the truth is taken off.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * (1 - theta) * (theta * at_1 + (1 - theta) * at_0)
         ),
+        "The truth lacks f(0): with probability 1 - theta the coin shows 0, and f is c[0] there.": _wrong(
+            lambda theta, at_0, at_1, change, c: (
+                theta * (1 - theta) * (theta * at_1 + (1 - theta) * at_0 - change - c[0])
+            )
+        ),
         "This is the true gradient, not the bias.": _wrong(
             lambda theta, at_0, at_1, change, c: theta * (1 - theta) * change
         ),
