@@ -117,6 +117,10 @@ def divided_by_its_value(f_z, log_q):
     return (f_z + f_z.detach() * (log_q.exp() / log_q.exp().detach() - 1)).mean(0)
 
 
+def made_anew(v):
+    return v.detach().clone().requires_grad_()
+
+
 def without_the_first_logit(logits):
     w = (logits - logits[0]).exp()
     return torch.eye(len(logits)).to(logits) - w / w.sum()
@@ -233,7 +237,7 @@ MISSED = {
         right(W.reweighted_update, log_w=small_shares_left_out),
         right(W.reweighted_update, weight=within(4)),
     ],
-    "gradient_estimators.surrogate": [divided_by_its_value],
+    "gradient_estimators.surrogate": [divided_by_its_value, right(G.surrogate, log_q=made_anew)],
     "gradient_estimators.score": [without_the_first_logit],
     "gradient_estimators.best_baseline": [safe_quotient],
     "gradient_estimators.by_tangent": [safe_score],
@@ -250,7 +254,9 @@ MISSED = {
     ],
     "vae.kl": [product_of_widths, right(vae.kl, s=lambda s: s.clamp(max=10))],
     "vae.kl_by_draws": [densities_first, right(vae.kl_by_draws, s=within(10))],
-    "vae.elbo": [right(vae.elbo, s=within(10)), right(vae.elbo, s=lambda s: s.clamp(max=2))],
+    "vae.elbo": [
+        right(vae.elbo, s=within(10)), right(vae.elbo, s=lambda s: s.clamp(max=2)), right(vae.elbo, mu=made_anew),
+    ],
     "vae.split_gap": [right(vae.split_gap, A=lambda A: A + 1e-10 * torch.eye(A.shape[-1]).to(A))],
     "vae.train_steps": [clipped],
     "vae.unit_use": [nearly_active, difference_of_moments],

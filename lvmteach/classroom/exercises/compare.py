@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from lvmteach.classroom.exercises.difference import as_tensor, dtype_problem, largest_difference
+from lvmteach.classroom.exercises.running import graph_leaves
 
 UNNAMED: Mapping[str, Any] = MappingProxyType({})  # inputs, where their names do not matter
 FEW = 3  # results that are named as right beside a wrong one
@@ -160,15 +161,7 @@ def gradients(value: Any) -> dict[tuple, Tensor]:
     """
     if (brought := getattr(value, "its_gradients", None)) is not None:
         return brought
-    leaves, seen, todo = [], set(), [getattr(value, "grad_fn", None)]
-    while todo:
-        node = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            leaves.append(node.variable)
-        todo += [parent for parent, _ in node.next_functions]
+    leaves = [leaf for leaf in graph_leaves(value) if not getattr(leaf, "is_a_copy", False)]
     if not leaves:
         return {}
     weights = 1 + torch.arange(value.numel()).reshape(value.shape).to(value)  # tells the results apart

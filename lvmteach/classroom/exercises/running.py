@@ -72,6 +72,7 @@ def attempt(function: Callable, args: tuple, seconds: float, seed: int = 0) -> O
     except (Exception, SystemExit) as error:  # whatever the student's code raises is a finding, not our failure
         return Outcome(error=error, where=_own_line(function, error), printed=printed.getvalue())
     changed = _changed(function, args, given)
+    _tell_copies(value, leaves(given))
     return Outcome(value, printed=printed.getvalue(), changed=changed, models=_parameters(given))
 
 
@@ -200,6 +201,27 @@ def leaves(value: Any) -> list[Tensor]:
     if isinstance(value, tuple):
         return [leaf for part in value for leaf in leaves(part)]
     return [p for p in value.parameters() if p.requires_grad] if isinstance(value, nn.Module) else []
+
+
+def graph_leaves(value: Any) -> list[Tensor]:
+    """The tensors that a gradient of a result flows to."""
+    found, seen, todo = [], set(), [getattr(value, "grad_fn", None)]
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        todo += [parent for parent, _ in node.next_functions]
+    return found
+
+
+def _tell_copies(value: Any, given: list[Tensor]) -> None:
+    """Mark the leaves that are inputs made anew, by `.detach().requires_grad_()` say: the input itself gets nothing."""
+    for leaf in graph_leaves(value):
+        alike = [one for one in given if one.shape == leaf.shape and torch.equal(one, leaf)]
+        leaf.is_a_copy = bool(alike) and not any(one is leaf for one in alike)
 
 
 def copied(value: Any) -> Any:
