@@ -77,8 +77,10 @@ def small_error(seen: Evidence) -> Diagnosis | None:
                 error = (b - a).abs()
                 relative = torch.where(error < 1e-4 * largest, error / largest, error / a.abs().clamp_min(1e-300))
                 errors.append((relative.max().item(), largest.item() <= ORDINARY))
-    if any(is_ordinary for _, is_ordinary in errors):  # beside large numbers many an error is small
-        errors = [(error, is_ordinary) for error, is_ordinary in errors if is_ordinary]
+    where = "everywhere"
+    if {ordinary for _, ordinary in errors} == {True, False}:  # beside large numbers many an error is small
+        errors = [(error, ordinary) for error, ordinary in errors if ordinary]
+        where = f"where right results are no larger than {ORDINARY:g}"
     errors = [error for error, _ in errors]
     small = [error for error in errors if 1e-9 < error < 3e-4]
     if len(errors) > 2 and all(1e-9 < error < 2e-3 for error in errors):
@@ -93,6 +95,6 @@ def small_error(seen: Evidence) -> Diagnosis | None:
             "most inputs?"
         )
     return Diagnosis(
-        f"Nearly right everywhere, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
+        f"Nearly right {where}, to about {max(small):.0e} of the value: {single}a small number added or cut off for "
         "safety, rounding on the way, or too few steps?"
     )

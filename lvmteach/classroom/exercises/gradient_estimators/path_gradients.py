@@ -18,7 +18,7 @@ def _sine_slope(z):
 
 
 def _cubic_slope(z):
-    return z**2 + z.sum(-1, keepdim=True)
+    return z**2 + torch.einsum("kd->k", z)[:, None]  # of points (K, D) alone, as is said
 
 
 def _paths(draw):

@@ -17,6 +17,8 @@ def _two_gaussians(draw):
     cases = []
     for B, D in ((3, 2), (4, 1), (2, 5), (3, 3)):
         cases.append((1 + draw(B, D), (draw(B, D) / 2).exp(), 2 * draw(D), (0.4 + draw(D) / 2).exp()))
+    m_q, s_q, m_p, s_p = cases[1]
+    cases[1] = tuple(1e8 * part for part in (1e5 + m_q, s_q, 1e5 + m_p, s_p))  # far from zero, in small units
     m, s = 3 * draw(4), (0.5 + draw(4)).exp()
     equal_in_one_row = torch.stack([m, m + draw(4)]), torch.stack([s, 0.01 * s]), m, s
     units = torch.tensor([1e-12, 1.0, 1e8], dtype=torch.float64)  # of each coordinate, and all means far from zero
