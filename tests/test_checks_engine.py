@@ -1,5 +1,6 @@
 """The engine of the checks, on one small exercise: every way to be wrong has its own words."""
 
+import contextlib
 import copy
 import importlib
 import math
@@ -224,6 +225,15 @@ def test_a_single_number_may_be_a_float():
     assert torch.get_default_dtype() == torch.float32  # in which a float would lose half of its digits
     assert one.judge(lambda log_w: float(log_mean_exp(log_w).mean())).status == "passed"
     assert one.judge(lambda log_w: float(log_mean_exp(log_w.float()).mean())).status == "not yet"
+
+
+def test_a_loop_ends_that_did_not_notice_the_first_interrupt():
+    def stubborn(log_w):
+        with contextlib.suppress(BaseException):
+            never_ends(log_w)
+        return never_ends(log_w)
+
+    assert impatient.judge(stubborn).message.endswith("a loop that does not end")
 
 
 def test_an_endless_loop_ends_where_interrupts_are_ignored():

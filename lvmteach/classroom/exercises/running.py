@@ -25,6 +25,7 @@ from lvmteach.runtime import seeded
 
 SHORTEST = 0.3  # seconds that many calls may always take
 LATE = 0.1  # seconds that a call may last beyond the limit of many
+AGAIN = 0.5  # seconds after which a block that has not ended is interrupted once more
 PATIENCE = 3  # times a limit that the clock may show while a call waits for a processor
 
 
@@ -166,11 +167,11 @@ class _Limit:
             work, clock = time.process_time() - self.worked, time.monotonic() - self.began
             left = min(self.seconds - work, PATIENCE * self.seconds - clock)
             if left <= 0:
-                break
-        with self.lock:
-            if not self.over.is_set():
-                self.fired = True
-                _thread.interrupt_main()
+                with self.lock:
+                    if not self.over.is_set():
+                        self.fired, self.met = True, False
+                        _thread.interrupt_main()
+                left = AGAIN  # what is raised in a destructor, or caught, is lost
 
     def _interrupted(self, number: int, frame: types.FrameType | None) -> None:
         if not self.fired or self.met:  # a limit around this one, or somebody's stop button
