@@ -642,9 +642,9 @@ assert np.abs(behind - [[0.02, 0.24, 0.52], [0.92, 1.42, 2.13]]).max() < 0.006
 # compared by paired differences, never by these errors (benchmarks/README.md has them, from 0.02 to 0.03 nats).
 #
 # What the second layer changes is the prior: $p(h_1) = \int p(h_1 \mid h_2)\, p(h_2)\, dh_2$ is no longer one Gaussian. Look at the brackets: our upper layer
-# has *one* unit in use, the paper's five to seven. Much of the distance may lie there. The warm-up is one reason for it: let the upper layer's KL term
-# come in behind the lower's, and ten of its units stay in use; after sixty passes two seeds are better by 0.9 and 0.6 nats (benchmarks/README.md).
-# The models of the table were trained before this was found.
+# has *one* unit in use, the paper's five to seven. Much of the distance may lie there. How the KL term comes in is a part of it: in runs of sixty
+# passes with the upper layer's KL behind the lower's, ten of its units were in use, and $\log p(x)$ was better by 0.9 and 0.6 nats (two seeds;
+# benchmarks/README.md). The models of the table were trained before that, and in a long run we have not tried it.
 #
 # ## The running example
 #

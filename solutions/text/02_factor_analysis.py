@@ -339,7 +339,8 @@ assert traces["PPCA"][-1] < traces["two groups"][-1] < traces["factor analysis"]
 #
 # in nats, the larger the better. $k_L$ is the number of *free* parameters: do not count those that only rotate the latents.
 #
-# - `S` $(D, D)$, $D \ge 2$, the data's covariance, divided by $N$; `N`, the number of data. Result: $(D - 1)$.
+# - `S` $(D, D)$, $D \ge 2$, the data's covariance, divided by $N$; `N`, the number of data. Variances may be so small that a determinant is zero to a
+#   computer. Result: $(D - 1)$.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -65,7 +65,8 @@ torch.set_default_dtype(torch.float64)
 # $q$ and $p$ are Gaussians in $D$ dimensions, both with independent coordinates. Derive
 # $\mathrm{KL}(q \Vert p) = \mathbb E_q[\log q - \log p]$, and return it for a batch of $q$ and one $p$.
 #
-# - `m_q`, `s_q` $(B, D)$: mean and standard deviation of each $q$; `m_p`, `s_p` $(D)$: those of $p$.
+# - `m_q`, `s_q` $(B, D)$: mean and standard deviation of each $q$; `m_p`, `s_p` $(D)$: those of $p$. Both means may lie far from zero,
+#   $10^5$ standard deviations away, in any units.
 # - Result: $(B)$, in nats.
 #
 # <details><summary>Hint 1</summary>
@@ -554,7 +555,8 @@ for rho in (0.9, 0.99):
 # $q(z_n) = \prod_l \mathrm{Bernoulli}(m_{nl})$. The M step of variational EM for the noise: which $\sigma^2$ maximises the ELBO of
 # all data together, if $W$, $b$ and $q$ are held fixed? One $\sigma^2$ for all data and all columns. Derive it, and return it.
 #
-# - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities, 0 and 1 among them.
+# - `x` $(N, D)$; `W` $(D, L)$; `b` $(D)$; `m` $(N, L)$, probabilities, 0 and 1 among them. `x` and `b` may lie far from zero, a million
+#   times as far as `x` spreads.
 # - Result: one number, the variance $\sigma^2$, not $\sigma$.
 #
 # <details><summary>Hint 1</summary>

@@ -355,7 +355,7 @@ assert abs(squares.mean() - left) < 5 * squares.std() / math.sqrt(runs)
 # Do it by hand, by the chain rule.
 #
 # - `slope`, a function: from points $(K, D)$ to the gradients $\nabla_z f$ there, $(K, D)$.
-# - `mean` $(D)$; `scale` $(D)$, the standard deviations; `eps` $(K, D)$, standard normal noise.
+# - `mean` $(D)$; `scale` $(D)$, the standard deviations, some a billionth of the mean; `eps` $(K, D)$, standard normal noise.
 # - Result: the pair `(for_mean, for_scale)`, each $(D)$.
 #
 # <details><summary>Hint 1</summary>

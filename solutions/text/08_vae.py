@@ -413,7 +413,7 @@ assert ((log_p_x - bound - kl_to_posterior).abs() < 5 * std_err + 1e-6).all()  #
 # - *approximation*: what this best $q$ leaves;
 # - *amortisation*: what the encoder's $q$ has on top of it.
 #
-# `m` $(B, L)$ and `A` $(B, L, L)$; `mu` and `s` $(B, L)$, `s` a log scale.
+# `m` $(B, L)$ and `A` $(B, L, L)$; `mu` and `s` $(B, L)$, `s` a log scale. `m` and `mu` may lie far from zero together.
 #
 # Result: the pair `(approximation, amortisation)`, each $(B)$, in nats.
 #
@@ -667,7 +667,7 @@ check.two_wrongs(answer)
 # - *active* (Burda et al. 2016): whether the variance over the images of $\mathbb E_q[z_l]$, with divisor $B - 1$, is above 0.01;
 # - *nats*: the mean over the images of $\operatorname{KL}(q(z_l \mid x)\,\|\,p(z_l))$.
 #
-# `mu` and `s` $(B, L)$, one row an image; at least two images. Result: the pair `(active, nats)`, each $(L)$, the first of truth values.
+# `mu` and `s` $(B, L)$, one row an image; at least two images. A mean may lie far from zero for all of them. Result: the pair `(active, nats)`, each $(L)$, the first of truth values.
 #
 # <details><summary>Hint 1</summary>
 #

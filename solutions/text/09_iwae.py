@@ -574,7 +574,7 @@ check.slopes(answer)
 # $|\text{mean}| / \text{std}$ over the $R$ runs (variance with $R - 1$), and for each parameter the slope of its ratio on
 # log-log axes: the least-squares line through all $T$ points.
 #
-# - `K` $(T)$, floating point, $T \ge 2$; `gradients` $(T, R, P)$, $R \ge 2$. No ratio is zero.
+# - `K` $(T)$, floating point, $T \ge 2$; `gradients` $(T, R, P)$, $R \ge 2$. No ratio is zero; some are as large as $10^5$.
 # - Result: the pair `(ratio, slope)`, $(T, P)$ and $(P)$.
 #
 # <details><summary>Hint 1</summary>

@@ -66,7 +66,8 @@ from lvmteach.variational import grid
 #
 # $p(z) = \sum_c \pi_c \prod_l \mathcal N(z_l; \mu_{cl}, \sigma_{cl}^2)$. Return $\log p(z)$ for each of $B$ codes.
 #
-# - `z` $(B, L)$; `log_pi` $(C)$; `mu`, `s` $(C, L)$, with $s = \log\sigma$. Some codes lie sixty units from every component.
+# - `z` $(B, L)$; `log_pi` $(C)$; `mu`, `s` $(C, L)$, with $s = \log\sigma$. Some codes lie sixty units from every component, and weights
+#   may be as small as $e^{-50}$.
 # - Result: $(B)$, in nats.
 #
 # <details><summary>Hint 1</summary>

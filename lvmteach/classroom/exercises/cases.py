@@ -62,7 +62,7 @@ def with_old_gradients(cases: Sequence[tuple]) -> Iterator[tuple]:
             yield given
 
 
-# Logits of coins: a fair one, some all but sure, and none that float32 can hold.
+# Logits of coins: a fair one, some all but sure, and none but the fair one that float32 can hold.
 ODDS = torch.tensor([0.0, 16.3, -16.3, 5.7, -1.3], dtype=torch.float64)
 
 

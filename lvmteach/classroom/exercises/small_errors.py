@@ -90,7 +90,7 @@ def small_error(seen: Evidence) -> Diagnosis | None:
     single = "numbers in single precision, or " if max(small) < 3e-6 else ""
     if len(small) < len(errors):
         return Diagnosis(
-            f"Nearly right on {len(small)} of {len(errors)} wrong inputs, to about {max(small):.0e} of the value: "
+            f"Nearly right on most wrong inputs, to about {max(small):.0e} of the value: "
             f"{single}a small number added or cut off for safety, too few steps, or a term that is next to nothing on "
             "most inputs?"
         )

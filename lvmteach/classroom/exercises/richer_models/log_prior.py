@@ -36,6 +36,11 @@ def _by_torch(z, log_pi, mu, s):
     return MixtureSameFamily(Categorical(logits=log_pi), parts, validate_args=False).log_prob(z)
 
 
+def _by_probabilities(z, log_pi, mu, s):
+    parts = Independent(Normal(mu, s.exp()), 1)
+    return MixtureSameFamily(Categorical(probs=log_pi.exp()), parts, validate_args=False).log_prob(z)
+
+
 def _by_loop(z, log_pi, mu, s):
     total = torch.full((len(z),), -math.inf, dtype=z.dtype)
     for c in range(len(mu)):
@@ -52,6 +57,7 @@ log_prior = Exercise(
     reference=_log_prior,
     cases=_codes,
     misconceptions={
+        "Categorical keeps the probabilities that it is given above 1e-16. Hand it logits=log_pi.": _by_probabilities,
         "The log-sum-exp stands inside the sum over dimensions: a product of mixtures, with mass in corners where no "
         "component is. Sum over dimensions first.": _by_dimension,
         "The weights are left out: add log_pi before the log-sum-exp.": (

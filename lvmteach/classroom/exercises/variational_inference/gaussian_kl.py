@@ -21,8 +21,8 @@ def _two_gaussians(draw):
     cases[1] = tuple(1e8 * part for part in (1e5 + m_q, s_q, 1e5 + m_p, s_p))  # far from zero, in small units
     m, s = 3 * draw(4), (0.5 + draw(4)).exp()
     equal_in_one_row = torch.stack([m, m + draw(4)]), torch.stack([s, 0.01 * s]), m, s
-    units = torch.tensor([1e-12, 1.0, 1e8], dtype=torch.float64)  # of each coordinate, and all means far from zero
-    in_units = tuple(units * (part + far) for part, far in zip(cases[-1], (1e5, 0, 1e5, 0), strict=True))
+    units = torch.tensor([1e-12, 1.0, 1e8], dtype=torch.float64)  # of each coordinate
+    in_units = tuple(units * part for part in cases[-1])
     wide = draw(2, 600), 0.1 * (draw(2, 600) / 9).exp(), draw(600), 0.02 * (draw(600) / 9).exp()  # products underflow
     nearly = m + 2e-4 * draw(3, 4) * s, s * (2e-4 * draw(3, 4)).exp(), m, s  # a KL of less than 1e-6
     return [*cases, equal_in_one_row, in_units, wide, nearly]
