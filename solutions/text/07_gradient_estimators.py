@@ -588,7 +588,7 @@ assert p_value > 1e-6  # a right sampler fails once in a million
 # One binary $z$ with $\theta = P(z = 1) = \sigma(\varphi)$, and $f(z) = c_0 + c_1 z + c_2 z^2 + c_3 z^3$. Straight-through draws $z$, and uses the
 # gradient of $\theta$ for that of $z$. Derive its bias: the mean of its gradient for $\varphi$, less the true gradient.
 #
-# - `phi`, a number (a tensor without axes); `c` $(4)$.
+# - `phi`, a number of any size (a tensor without axes); `c` $(4)$.
 # - Result: a number.
 #
 # <details><summary>Hint 1</summary>

@@ -752,7 +752,7 @@ check.what_a_count_tells(answer)
 # the *middle* of its cell, at the quantiles $(i + \frac12)/n$ for $i = 0, \dots, n - 1$. Return the decoder's image at
 # each of the $n^2$ points.
 #
-# - `decode`, from $z$ $(N, 2)$ in float64 to logits $(N, D)$; `n`, a whole number, 1 or more.
+# - `decode`, from $z$ $(N, 2)$ in float64 to logits $(N, D)$ of any size; `n`, a whole number, 1 or more.
 # - Result: $(n^2, D)$, the probabilities of the pixels. Images are laid out as one reads: row by row from the top, each row
 #   from the left. $z_1$ grows to the right, $z_2$ grows *upwards*.
 #

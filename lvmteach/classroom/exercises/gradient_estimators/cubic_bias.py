@@ -20,7 +20,8 @@ def _coins_and_cubics(draw):
     phi, c = 1.2 + draw().abs(), 100 * draw(4)
     theta = torch.sigmoid(phi)
     c[2] = -(1 + 1e-4) * c[3] * (3 * theta - 1) / (2 * theta - 1)  # nearly no bias: single precision shows
-    return [*cases, (phi, c), (draw() - 17, 10 * draw(4))]  # a coin that is all but sure
+    sure = [(torch.tensor(far, dtype=torch.float64), draw(4)) for far in (-800.0, 800.0)]  # exp is out of range
+    return [*cases, (phi, c), (draw() - 17, 10 * draw(4)), *sure]  # coins that are all but sure
 
 
 def _wrong(change):

@@ -23,7 +23,8 @@ def _decode_grid(decode, n):
 def _decoders(draw):
     cases = [(_decoder(draw, 2, D), n) for n, D in ((2, 3), (3, 5), (4, 2), (1, 4), (7, 3), (30, 1))]
     decode = _decoder(draw, 2, 4)
-    return [*cases, (lambda z: 20 * decode(z), 5)]  # pixels that are all but sure
+    # Pixels that are all but sure, and logits whose exp is out of range.
+    return [*cases, (lambda z: 20 * decode(z), 5), (lambda z: 3000 * decode(z), 4)]
 
 
 def _grid_with(side=None, points=None, link=torch.sigmoid):
