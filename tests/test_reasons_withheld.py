@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from lvmteach.classroom.exercises import diagnosis
 from lvmteach.classroom.exercises.cases import drawing
 from lvmteach.classroom.exercises.engine import Exercise
 from lvmteach.classroom.exercises.gaussian_mixtures.scale_gradient import _log_joint
@@ -196,3 +197,16 @@ def test_an_infinity_is_the_reason_only_if_a_finite_number_is_right():
     some = Exercise("Do.", total, lambda seed: cases, {}, size_one=False)
     assert "infinity" in some.judge(lambda x: x.clamp_min(-50).logsumexp(0) + x.isinf().sum()).diagnosis
     assert "infinity" not in some.judge(lambda x: x[:9].logsumexp(0)).diagnosis
+
+
+def test_an_infinity_is_not_skipped_where_an_argument_is_made_simpler(monkeypatch):
+    """The clamp is wrong where the moment is infinite, whether or not all scales of q are alike."""
+
+    def clamped(delta, s_p, s_q):
+        room = (2 * s_q**2 - s_p**2).clamp(min=1e-12)
+        return (2 * s_q.log() - s_p.log() - room.log() / 2 + delta**2 / room).sum(1)
+
+    monkeypatch.setattr(diagnosis, "LAST", 30.0)  # on a busy machine the search ends before
+    verdict = exercises("monte_carlo")["log_second_moment"].judge(clamped)
+    assert verdict.status == "not yet"
+    assert "no effect there" not in verdict.diagnosis

@@ -439,7 +439,7 @@ plots.show(fig, alt="The squared error falls as the rate grows, a convex curve: 
 # down to $-\infty$, the last up to $\infty$. Return the log of the mass.
 #
 # - `x`, `m`, `s` of one shape, floating point: `x` holds whole numbers, $s > 0$ is the scale itself; `n` a whole number, 1 or more. Some
-#   counts lie hundreds of scales below the location.
+#   counts lie hundreds of scales below the location, none more than ten above it.
 # - Result: that shape, nats.
 #
 # <details><summary>Hint 1</summary>

@@ -106,7 +106,9 @@ def _changes(seen: Evidence, cases: list[int]) -> Iterator[tuple[str, dict[int, 
             lengths = {i: _length(seen.argument(i, at), axis) for i in cases}
             if all(lengths.values()):
                 turned = {i: tuple(_turned(value, lengths[i]) for value in seen.cases[i]) for i in cases}
-                yield f"what lies along axis {axis} of {name} comes in reversed order", turned
+                with_it = [other for other in seen.names if other != name and _is_turned(seen, other, cases, turned)]
+                words = f"what lies along axis {axis} of {name} comes in reversed order"
+                yield words + (f", and in {' and '.join(with_it)} with it" if with_it else ""), turned
 
 
 def _effect(seen: Evidence, name: str, cases: list[int], made: dict[int, tuple]) -> str:
@@ -140,6 +142,12 @@ def _length(value: Any, axis: int) -> int:
     if not isinstance(value, Tensor) or value.ndim <= axis or list(value.shape).count(value.shape[axis]) > 1:
         return 0
     return value.shape[axis] if value.shape[axis] > 1 else 0
+
+
+def _is_turned(seen: Evidence, name: str, cases: list[int], turned: dict[int, tuple]) -> bool:
+    at = seen.names.index(name)
+    pairs = [(seen.cases[i][at], turned[i][at]) for i in cases if at < len(seen.cases[i])]
+    return any(isinstance(a, Tensor) and not torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs)
 
 
 def _turned(value: Any, length: int) -> Any:

@@ -69,10 +69,12 @@ def _is_right_with(seen: Evidence, places: set[int], change: Change) -> bool:
             continue
         named = seen.compare.parts(right.value, seen.inputs(i)).items()
         parts = [part.double().flatten() for name, part in named if name in seen.wrong_parts]
-        if not parts or not torch.cat(parts).isfinite().all():
+        if not parts or torch.cat(parts).isnan().any():
             continue
         if yours.error is not None or yours.value is None or not seen.alike(right, yours):
             return False
+        if torch.cat(parts).isinf().any():
+            continue  # it may be wrong there, but that it is right tells little
         sizes.add(seen.size(i))
         numbers.append(torch.cat(parts))
     return len(sizes) >= 2 and _differ(numbers)
