@@ -4,18 +4,9 @@ import math
 
 import pytest
 import torch
+from once_missed import assert_refused, keeper
 
-from lvmteach.classroom.exercises.stages import exercises
-
-MISSED = {}
-
-
-def missed(exercise):
-    def keep(answer):
-        MISSED[f"{exercise}, {answer.__name__}"] = exercise, answer
-        return answer
-
-    return keep
+MISSED, missed = keeper()
 
 
 @missed("gaussian_mixtures.log_joint")
@@ -117,7 +108,4 @@ def axes_of_the_data_alone(x, r, least):
 
 @pytest.mark.parametrize("name", MISSED)
 def test_it_is_not_let_through_again(name):
-    exercise, answer = MISSED[name]
-    stage, exercise = exercise.split(".")
-    verdict = exercises(stage)[exercise].judge(answer, why=False)
-    assert verdict.status == "not yet", verdict
+    assert_refused(*MISSED[name])

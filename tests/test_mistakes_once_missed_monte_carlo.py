@@ -5,19 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from once_missed import assert_refused, keeper
 from scipy import stats
 
 from lvmteach.classroom.exercises.stages import exercises
 
-MISSED = {}
-
-
-def missed(exercise):
-    def keep(answer):
-        MISSED[f"{exercise}, {answer.__name__}"] = exercise, answer
-        return answer
-
-    return keep
+MISSED, missed = keeper()
 
 
 @missed("monte_carlo.estimate")
@@ -174,7 +167,4 @@ def noise_alone_in_one_column(x, mu, W, psi, limit):
 
 @pytest.mark.parametrize("name", MISSED)
 def test_it_is_not_let_through_again(name):
-    exercise, answer = MISSED[name]
-    stage, exercise = exercise.split(".")
-    verdict = exercises(stage)[exercise].judge(answer, why=False)
-    assert verdict.status == "not yet", verdict
+    assert_refused(*MISSED[name])
